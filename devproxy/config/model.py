@@ -1,0 +1,145 @@
+"""What a devproxy config holds. Values only: no reading, no checking, no I/O.
+
+Every time is in seconds unless its name says another unit; every path is absolute.
+Defaults here are *the* defaults: docs/configuration.md is checked against them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+Kind = Literal["frontend", "backend", "fullstack", "static", "worker", "task"]
+RestartPolicy = Literal["on-failure", "always", "never"]
+Condition = Literal["started", "ready", "exited-ok"]
+
+DEFAULT_PORT = 4400
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """When a service may take traffic. At most one of http, port, log, command, started is set.
+
+    None set: a service with a route, or of kind frontend, backend or fullstack, is ready when its
+    process tree listens; any other one when it has started.
+    """
+
+    http: str | None = None  # path of a GET that must answer `status`
+    status: int | None = None  # None: any status below 500
+    port: bool = False
+    log: str | None = None  # regex searched in the service's lines
+    command: str | None = None  # exit status 0 means ready
+    started: bool = False
+    timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """How a service is asked to stop, and how long it may take before SIGKILL."""
+
+    signal: str = "TERM"
+    grace_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """One thing the user named. Exactly one of command, static and url is set."""
+
+    name: str
+    kind: Kind
+    dir: Path
+    command: str | tuple[str, ...] | None = None  # str: run by sh -c; tuple: no shell
+    static: Path | None = None  # a folder served by the gateway
+    url: str | None = None  # already runs elsewhere; not ours to start
+    port: int | Literal["auto"] | None = None  # None: does not listen
+    env: Mapping[str, str] = field(default_factory=dict)
+    env_files: tuple[Path, ...] = ()
+    log_files: tuple[str, ...] = ()
+    depends_on: Mapping[str, Condition] = field(default_factory=dict)
+    ready: Ready = Ready()
+    watch: tuple[str, ...] = ()  # globs below dir; a change restarts the service
+    restart: RestartPolicy = "on-failure"
+    stop: Stop = Stop()
+    start: Literal["auto", "on-demand", "manual"] = "auto"
+    optional: bool = False
+    profiles: tuple[str, ...] = ()
+    instances: int = 1
+    stderr: Literal["merged", "separate"] = "merged"
+    venv: Path | None = None  # its bin goes first in PATH (found by discovery or beside `dir`)
+
+
+@dataclass(frozen=True, slots=True)
+class FieldEdits:
+    """Header fields to set and to remove on one leg of a route."""
+
+    set: Mapping[str, str] = field(default_factory=dict)
+    remove: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """Which requests go where. Exactly one of prefix and regex is set."""
+
+    to: tuple[str, ...]  # service names or URLs; more than one is balanced
+    prefix: str | None = None
+    regex: str | None = None
+    host: str | None = None
+    methods: tuple[str, ...] = ()
+    accept: str | None = None
+    strip_prefix: bool = False
+    timeout_seconds: float = 0.0  # 0: no limit of ours
+    tls_verify: bool = True
+    tls_ca: str = ""
+    rewrite_origin: bool = False
+    request_headers: FieldEdits = FieldEdits()
+    response_headers: FieldEdits = FieldEdits()
+
+
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """How long a request waits for a service that is starting or restarting."""
+
+    document_seconds: float = 2.0
+    request_seconds: float = 30.0
+    websocket_seconds: float = 10.0
+    refused_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """Live reload of static services (and of pages that have none of their own)."""
+
+    enabled: bool = True
+    inject: Literal["auto", "always", "never"] = "auto"
+    quiet_ms: int = 10  # build output gets at least 150
+
+
+@dataclass(frozen=True, slots=True)
+class Logs:
+    segment_mib: int = 8
+    segments: int = 10
+    ring_lines: int = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The whole of it. `source` is the file it came from, None if it was discovered."""
+
+    name: str
+    root: Path
+    source: Path | None = None
+    port: int = DEFAULT_PORT
+    allowed_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    services: tuple[Service, ...] = ()
+    routes: tuple[Route, ...] = ()
+    hold: Hold = Hold()
+    reload: Reload = Reload()
+    logs: Logs = Logs()
+
+    def service(self, name: str) -> Service:
+        """The service of that name; KeyError if there is none."""
+        for service in self.services:
+            if service.name == name:
+                return service
+        raise KeyError(name)
