@@ -1,0 +1,119 @@
+import os
+import socket
+import sys
+
+import pytest
+
+from devproxy.ports import table
+from devproxy.ports.table import Listener
+from tests.ports.children import CLIENT, DUAL, IPV4, IPV6, PREFORK, WILDCARD, Children, free_port
+
+
+@pytest.mark.parametrize(
+    ("source", "address", "family"),
+    [(IPV4, "127.0.0.1", 4), (IPV6, "::1", 6), (WILDCARD, "0.0.0.0", 4), (DUAL, "::", 6)],
+)
+def test_a_listener_is_found_with_its_address(source: str, address: str, family: int, children: Children) -> None:
+    port = free_port()
+    process = children.start(source, port)
+    assert table.listeners(port) == [Listener(port, address, family, process.pid)]
+
+
+def test_a_client_of_the_port_is_no_listener(children: Children) -> None:
+    port = free_port()
+    server = children.start(IPV4, port)
+    children.start(CLIENT, port)
+    assert [one.pid for one in table.listeners(port)] == [server.pid]
+
+
+def test_all_workers_that_share_a_socket_are_found(children: Children) -> None:
+    port = free_port()
+    process = children.start(PREFORK, port)
+    pids = {one.pid for one in table.listeners(port)}
+    assert len(pids) == 2
+    assert process.pid in pids
+
+
+def test_a_port_that_is_only_bound_has_no_listener() -> None:
+    port = free_port()
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", port))
+        assert table.listeners(port) == []
+        assert port not in table.listening_ports()
+        bound.listen()
+        assert [one.pid for one in table.listeners(port)] == [os.getpid()]
+        assert port in table.listening_ports()
+
+
+def test_a_tree_listens_where_its_descendants_do(children: Children) -> None:
+    port, other = free_port(), free_port()
+    parent, worker = children.reloader(IPV4, port)
+    children.start(IPV4, other)
+    assert table.tree_listeners(parent.pid) == [Listener(port, "127.0.0.1", 4, worker)]
+
+
+def test_a_process_that_is_gone_listens_nowhere(children: Children) -> None:
+    process = children.start(IPV4, free_port())
+    process.kill()
+    process.wait()
+    assert table.tree_listeners(process.pid) == []
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="reads /proc")
+def test_only_listen_lines_of_the_kernels_table_count() -> None:
+    from devproxy.ports.table_linux import parse
+
+    lines = [
+        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
+        "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 4242 1 0 100\n",
+        "   1: 0100007F:1F90 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000  1000 0 4243 1 0 20\n",
+        "   2: 0100007F:1F90 0100007F:D2F2 06 00000000:00000000 03:00001770 00000000     0        0 0 3 0\n",
+        "torn",
+    ]
+    if sys.byteorder == "little":
+        assert parse(lines, 4) == {"4242": (8080, "127.0.0.1", 4)}
+
+
+LSOF = """\
+p501
+f12
+tIPv4
+n127.0.0.1:8000
+f13
+tIPv6
+n[::1]:8000
+p777
+f5
+tIPv6
+n*:5173
+f6
+tIPv4
+n*:5173
+""".splitlines()
+
+NETSTAT = """\
+Active Internet connections (including servers)
+Proto Recv-Q Send-Q  Local Address          Foreign Address        (state)
+tcp4       0      0  127.0.0.1.8000         *.*                    LISTEN
+tcp6       0      0  ::1.5173               *.*                    LISTEN
+tcp46      0      0  *.3000                 *.*                    LISTEN
+tcp4       0      0  127.0.0.1.8000         127.0.0.1.51234        ESTABLISHED
+tcp4       0      0  127.0.0.1.51200        127.0.0.1.9000         TIME_WAIT
+""".splitlines()
+
+
+def test_recorded_output_of_lsof_is_understood() -> None:
+    from devproxy.ports.table_darwin import parse_lsof
+
+    assert parse_lsof(LSOF) == {
+        (8000, "127.0.0.1", 4, 501),
+        (8000, "::1", 6, 501),
+        (5173, "::", 6, 777),
+        (5173, "0.0.0.0", 4, 777),
+    }
+
+
+def test_recorded_output_of_netstat_is_understood() -> None:
+    from devproxy.ports.table_darwin import parse_netstat
+
+    assert parse_netstat(NETSTAT) == {8000, 5173, 3000}
