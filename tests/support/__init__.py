@@ -6,6 +6,8 @@ import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
+import uvloop
+
 T = TypeVar("T")
 
 INTERVAL = 0.01
@@ -36,13 +38,14 @@ async def auntil(condition: Callable[[], T | Awaitable[T]], within: float = 10.0
 
 
 def run(coroutine: Coroutine[Any, Any, T], within: float = 30.0) -> T:
-    """Run a coroutine in a fresh event loop, under a deadline."""
+    """Run a coroutine in a fresh event loop, of the kind that devproxy runs in, under a deadline."""
 
     async def bounded() -> T:
         async with asyncio.timeout(within):
             return await coroutine
 
-    return asyncio.run(bounded())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        return runner.run(bounded())
 
 
 def free_port() -> int:

@@ -1,0 +1,207 @@
+"""What all connections share: where requests go, who may come in, and the sockets they come by.
+
+The session builds one, tells it which names lead where, and closes it last.
+"""
+
+import asyncio
+import socket
+from collections.abc import Callable, Mapping
+from functools import partial
+from ipaddress import ip_address, ip_network
+from typing import Final
+
+from devproxy.config.model import Hold
+from devproxy.gateway.checks import Refusal, check_host
+from devproxy.gateway.mount import Mount
+from devproxy.gateway.protocol import OURS, GatewayProtocol
+from devproxy.hosts import AllowedHosts
+from devproxy.proxy.exchange import Exchange, Failure
+from devproxy.proxy.failures import Outage, response
+from devproxy.proxy.head import RequestHead
+from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, own_hops, request_bytes
+from devproxy.proxy.hold import kind_of
+from devproxy.proxy.routes import RouteTable, under
+from devproxy.proxy.upstream import Upstream
+
+SWEEP_SECONDS: Final = 5.0
+MAX_KNOWN_HOSTS: Final = 64
+BACKLOG: Final = 1024
+
+Backend = Upstream | Mount
+Describe = Callable[[str, Failure], Outage]
+
+
+class Gateway:
+    """The front door of one session.
+
+    Args: name: the session's, our pseudonym in Via; routes and backends: which request goes where, the
+    backends by the names that routes lead to; control: the application under /__devproxy; describe: turns
+    an upstream's failure into what a person is told.
+    Owns: its listeners and connections; `close` ends them.
+    """
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        routes: RouteTable,
+        backends: Mapping[str, Backend],
+        control: Mount | None,
+        describe: Describe,
+        hold: Hold,
+        allowed_hosts: AllowedHosts,
+        trusted_proxies: tuple[str, ...] = (),
+    ) -> None:
+        self.pseudonym = f"devproxy-{name}".encode("ascii", "replace")
+        self.allowed_hosts = allowed_hosts
+        self.draining = False
+        self._routes = routes
+        self._backends = backends
+        self._control = control
+        self._describe = describe
+        self._hold = hold
+        self._trusted = tuple(ip_network(network, strict=False) for network in trusted_proxies)
+        self._known_hosts: set[bytes] = set()
+        self._connections: set[GatewayProtocol] = set()
+        self._servers: list[asyncio.Server] = []
+        self._sweep: asyncio.TimerHandle | None = None
+        self._emptied: asyncio.Event = asyncio.Event()
+
+    # -- listening
+
+    async def listen(self, sockets: list[socket.socket]) -> None:
+        """Accept browsers on bound sockets from now on."""
+        loop = asyncio.get_running_loop()
+        for sock in sockets:
+            self._servers.append(await loop.create_server(partial(GatewayProtocol, self), sock=sock, backlog=BACKLOG))
+        self._sweep = loop.call_later(SWEEP_SECONDS, self._expire)
+
+    async def listen_locally(self, path: str) -> None:
+        """Accept this user's own commands on a Unix socket at `path`."""
+        loop = asyncio.get_running_loop()
+        self._servers.append(await loop.create_unix_server(partial(GatewayProtocol, self, local=True), path))
+
+    async def close(self, *, grace: float) -> None:
+        """Stop accepting, let answers under way finish for `grace` seconds, then cut what is left."""
+        self.draining = True
+        for server in self._servers:
+            server.close()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for connection in tuple(self._connections):
+            connection.drain()
+        try:
+            async with asyncio.timeout(grace):
+                while self._connections:
+                    self._emptied.clear()
+                    await self._emptied.wait()
+        except TimeoutError:
+            for connection in tuple(self._connections):
+                connection.transport.abort()
+        for mount in (self._control, *self._backends.values()):
+            if mount is not None:
+                await mount.close()
+
+    def opened(self, connection: GatewayProtocol) -> None:
+        self._connections.add(connection)
+
+    def closed(self, connection: GatewayProtocol) -> None:
+        self._connections.discard(connection)
+        if not self._connections:
+            self._emptied.set()
+
+    def _expire(self) -> None:
+        loop = asyncio.get_running_loop()
+        now = loop.time()
+        for connection in tuple(self._connections):
+            connection.expire(now)
+        self._sweep = loop.call_later(SWEEP_SECONDS, self._expire)
+
+    # -- what connections ask
+
+    def hop(self, transport: asyncio.Transport) -> Hop:
+        """What is known of a new connection."""
+        peer, own = transport.get_extra_info("peername"), transport.get_extra_info("sockname")
+        address = peer[0].partition("%")[0] if isinstance(peer, tuple) else ""
+        port = str(own[1]) if isinstance(own, tuple) else ""
+        trusted = bool(self._trusted) and bool(address) and self._is_trusted(address)
+        return Hop(address.encode(), b"http", port.encode(), self.pseudonym, trusted)
+
+    def _is_trusted(self, address: str) -> bool:
+        parsed = ip_address(address)
+        return any(parsed in network for network in self._trusted)
+
+    def check_host(self, host: bytes) -> Refusal | None:
+        """`checks.check_host`, remembering the few hosts that were admitted."""
+        if host in self._known_hosts:
+            return None
+        refusal = check_host(host, self.allowed_hosts)
+        if refusal is None:
+            if len(self._known_hosts) >= MAX_KNOWN_HOSTS:
+                self._known_hosts.clear()
+            self._known_hosts.add(host)
+        return refusal
+
+    def route(self, client: GatewayProtocol, request: RequestHead) -> None:
+        """Hand an admitted request to whoever answers it."""
+        if request.target.startswith(OURS) and under(request.target.partition(b"?")[0], OURS):
+            if self._control is None:
+                client.refuse(request, Outage(404, "There is no control API here"))
+            else:
+                self._control.serve(client, request)
+            return
+        route = self._routes.match(request)
+        if route is None:
+            client.refuse(request, self._no_route(request))
+            return
+        backend = self._backends[route.to]
+        if isinstance(backend, Mount):
+            backend.serve(client, request)
+            return
+        if b"via" in request.noted and own_hops(request, self.pseudonym) >= MAX_OWN_HOPS:
+            client.refuse(request, self._loop(route.to))
+            return
+        if request.upgrade and request.upgrade != b"websocket":
+            request.upgrade = b""  # h2c and its like end here, as RFC 9110 §7.8 lets an intermediary choose
+        edited = route.route
+        edits = edited.request_headers if edited.request_headers.set or edited.request_headers.remove else None
+        answer = edited.response_headers if edited.response_headers.set or edited.response_headers.remove else None
+        head = request_bytes(request, client.hop, target=route.target(request.target), edits=edits)
+        exchange = Exchange(
+            client,
+            backend,
+            request,
+            head,
+            kind=kind_of(request),
+            hold=self._hold,
+            fail=self._fail,
+            edits=answer,
+        )
+        client.handle(exchange)
+        exchange.start()
+
+    def answer(self, transport: asyncio.Transport, request: RequestHead | None, outage: Outage) -> None:
+        """Write our own answer."""
+        transport.write(response(outage, request))
+
+    def _fail(self, request: RequestHead, upstream: Upstream, failure: Failure) -> bytes:
+        return response(self._describe(upstream.name, failure), request)
+
+    def _no_route(self, request: RequestHead) -> Outage:
+        path = request.target.partition(b"?")[0].decode("latin-1")
+        served = ", ".join(sorted({route.route.prefix or route.route.regex or "" for route in self._routes.routes}))
+        return Outage(
+            404,
+            f"No route takes {path}",
+            f"Routes here: {served or 'none'}.",
+            "Add a `[[routes]]` entry to devproxy.toml, or look at `devproxy plan`.",
+        )
+
+    def _loop(self, service: str) -> Outage:
+        return Outage(
+            508,
+            "This request goes in a circle",
+            f"It has come through this gateway {MAX_OWN_HOPS} times: “{service}” sends it back here.",
+            "Check where the service's own proxy and its upstream address point.",
+            service=service,
+        )

@@ -1,0 +1,271 @@
+"""One client's connection: requests framed one after another, each checked and handed on.
+
+    idle ──► head ──► body ──► answered ──► idle      (keep-alive)
+                 └──────────────► relay                (an upgrade)
+
+Requests on one connection are answered one at a time: what a client pipelines waits in the buffer.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from devproxy.gateway.checks import Refusal, check_origin
+from devproxy.proxy.failures import Outage
+from devproxy.proxy.framing import BadChunk, ChunkedBody
+from devproxy.proxy.head import BadHead, RequestHead, head_end, parse_request
+from devproxy.proxy.headers import Hop
+
+if TYPE_CHECKING:
+    from devproxy.gateway.gateway import Gateway
+
+HEAD_SECONDS = 30.0
+"""How long a client may take to send a head."""
+
+IDLE_SECONDS = 75.0
+"""How long a connection may wait for its next request."""
+
+LINGER_SECONDS = 2.0
+"""How long to read what a client still sends after an early answer, so that no reset destroys the answer."""
+
+OURS = b"/__devproxy"
+
+
+class Sink(Protocol):
+    """Who takes the current request: an exchange, or an ASGI application's connection."""
+
+    def body(self, data: bytes) -> None: ...
+    def body_end(self, trailers: list[tuple[bytes, bytes]]) -> None: ...
+    def client_lost(self) -> None: ...
+    def pause_upstream(self) -> None: ...
+    def resume_upstream(self) -> None: ...
+
+
+class GatewayProtocol(asyncio.Protocol):
+    """See the module. `local`: the connection came by the control socket, from this user's own shell."""
+
+    def __init__(self, gateway: "Gateway", *, local: bool = False) -> None:
+        self.gateway = gateway
+        self.local = local
+        self.hop = Hop(peer=b"", scheme=b"http", port=b"", pseudonym=gateway.pseudonym)
+        self.transport: asyncio.Transport
+        self.idle_since = 0.0
+        self._buffer = b""
+        self._sink: Sink | None = None  # who answers now; None: idle
+        self._left = 0  # bytes of the body still to come
+        self._chunks: ChunkedBody | None = None
+        self._feeding = False
+        self._raw: Callable[[bytes], None] | None = None  # after an upgrade to an application of ours
+        self._linger: asyncio.TimerHandle | None = None
+
+    # -- the transport's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one, though not by inheritance
+        self.idle_since = asyncio.get_running_loop().time()
+        self.hop = self.gateway.hop(self.transport)
+        self.gateway.opened(self)
+
+    def data_received(self, data: bytes) -> None:
+        if self._raw is not None:
+            self._raw(data)
+        elif self._linger is None:
+            self._feed(self._buffer + data if self._buffer else data)
+
+    def eof_received(self) -> bool:
+        return False  # a client that ends its side has left (as nginx and Caddy have it)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gateway.closed(self)
+        if self._linger is not None:
+            self._linger.cancel()
+        sink, self._sink = self._sink, None
+        if sink is not None:
+            sink.client_lost()
+
+    def pause_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.pause_upstream()
+
+    def resume_writing(self) -> None:
+        if self._sink is not None:
+            self._sink.resume_upstream()
+
+    # -- framing
+
+    def _feed(self, data: bytes) -> None:
+        self._buffer = b""
+        self._feeding = True
+        try:
+            while data and not self.transport.is_closing():
+                if self._left or self._chunks is not None:
+                    data = self._take_body(data)
+                elif self._sink is not None:
+                    self._buffer = data  # pipelined: its turn comes
+                    self.transport.pause_reading()
+                    return
+                else:
+                    data = self._take_head(data)
+                if self._raw is not None:
+                    if data:
+                        self._raw(data)
+                    return
+        except (BadHead, BadChunk) as error:
+            self._bad(error)
+        finally:
+            self._feeding = False
+
+    def _take_head(self, data: bytes) -> bytes:
+        if data[:2] == b"\r\n":
+            return data[2:]  # RFC 9112 §2.2: an empty line before the request line
+        end = head_end(data)
+        if not end:
+            self._buffer = data
+            return b""
+        request = parse_request(data[:end])
+        if request.chunked:
+            self._chunks = ChunkedBody(self._body)
+        else:
+            self._left = request.length or 0
+        self._begin(request)
+        return data[end:]
+
+    def _take_body(self, data: bytes) -> bytes:
+        if self._chunks is None:
+            part, rest = data[: self._left], data[self._left :]
+            self._left -= len(part)
+            self._body(part)
+            if not self._left:
+                self._body_end([])
+            return rest
+        chunks = self._chunks
+        used = chunks.feed(data)
+        if chunks.done:
+            self._chunks = None
+            self._body_end(chunks.trailers)
+        return data[used:]
+
+    def _body(self, data: bytes) -> None:
+        if self._sink is not None:
+            self._sink.body(data)
+
+    def _body_end(self, trailers: list[tuple[bytes, bytes]]) -> None:
+        if self._sink is not None:
+            self._sink.body_end(trailers)
+
+    def _bad(self, error: BadHead | BadChunk) -> None:
+        """The bytes are not HTTP: answer if nothing was answered yet, and end the connection."""
+        sink, self._sink = self._sink, None
+        self._left, self._chunks = 0, None
+        if sink is not None:
+            sink.client_lost()
+            self.transport.close()
+            return
+        status = error.status if isinstance(error, BadHead) else 400
+        self.gateway.answer(self.transport, None, Outage(status, f"The request is malformed: {error}"))
+        self._close_after_answer()
+
+    # -- one request
+
+    def _begin(self, request: RequestHead) -> None:
+        """The request's way in, in order."""
+        refusal = (
+            self._not_for_the_socket(request)
+            if self.local
+            else self.gateway.check_host(request.host)
+            or check_origin(
+                request,
+                ours=request.target.startswith(OURS),
+                scheme=self.hop.scheme.decode(),
+                allowed=self.gateway.allowed_hosts,
+            )
+        )
+        if refusal is not None:
+            self.refuse(request, Outage(refusal.status, refusal.title, hint=refusal.hint))
+            return
+        self.gateway.route(self, request)
+
+    def _not_for_the_socket(self, request: RequestHead) -> Refusal | None:
+        if request.target.startswith(OURS):
+            return None
+        return Refusal(404, "The control socket serves /__devproxy only")
+
+    def handle(self, sink: Sink) -> None:
+        """`sink` answers the current request: it gets the body and, in the end, calls `exchange_done`."""
+        self._sink = sink
+
+    def refuse(self, request: RequestHead, outage: Outage) -> None:
+        """Answer the current request ourselves."""
+        self.gateway.answer(self.transport, request, outage)
+        self.exchange_done(keep_alive=request.keep_alive and not request.has_body)
+
+    # -- what an exchange asks of its client
+
+    def pause_body(self) -> None:
+        self.transport.pause_reading()
+
+    def resume_body(self) -> None:
+        if not self.transport.is_closing():
+            self.transport.resume_reading()
+
+    def exchange_done(self, *, keep_alive: bool) -> None:
+        """The answer is complete: the next request, or the end."""
+        self._sink = None
+        if not keep_alive or self.gateway.draining or self._left or self._chunks is not None:
+            self._close_after_answer()
+            return
+        self.idle_since = asyncio.get_running_loop().time()
+        if not self._feeding:
+            self.transport.resume_reading()
+            if self._buffer:
+                self._feed(self._buffer)
+
+    def exchange_broken(self) -> None:
+        """The answer was cut: so is the connection, without its proper end."""
+        self._sink = None
+        self.transport.abort() if self._left or self._chunks is not None else self.transport.close()
+
+    def upgraded(self) -> Callable[[], None]:
+        """A relay has taken the transport over."""
+        self._sink = None
+        return lambda: self.gateway.closed(self)
+
+    def take_over(self, receive: Callable[[bytes], None]) -> None:
+        """An application of ours has accepted an upgrade: from now on it receives the bytes."""
+        self._raw = receive
+
+    def _close_after_answer(self) -> None:
+        """Close; but if the client still sends, read on for a while, lest a reset destroys the answer
+        (RFC 9112 §9.6)."""
+        if self._left == 0 and self._chunks is None and not self._buffer:
+            self.transport.close()
+            return
+        self._left, self._chunks, self._buffer = 0, None, b""
+        if self.transport.is_closing() or not self.transport.can_write_eof():
+            self.transport.close()
+            return
+        self.transport.write_eof()
+        self.transport.resume_reading()
+        self._linger = asyncio.get_running_loop().call_later(LINGER_SECONDS, self.transport.abort)
+
+    # -- what the gateway asks of its connections
+
+    @property
+    def is_idle(self) -> bool:
+        return self._sink is None and self._raw is None
+
+    def expire(self, now: float) -> None:
+        """Close if the client took too long over a head, or sent no further request."""
+        if not self.is_idle or self._linger is not None:
+            return
+        waited = now - self.idle_since
+        if self._buffer and waited > HEAD_SECONDS:
+            self.gateway.answer(self.transport, None, Outage(408, "The request took too long to arrive"))
+            self.transport.close()
+        elif waited > IDLE_SECONDS:
+            self.transport.close()
+
+    def drain(self) -> None:
+        """Close now if idle, else after the answer under way."""
+        if self.is_idle:
+            self.transport.close()

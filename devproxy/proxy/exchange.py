@@ -1,0 +1,387 @@
+"""One request and its answer.
+
+    held ──► dialling ──► sent ──► answering ──► done
+      ▲          │          │
+      └──────────┴──────────┘   refused, or lost without a byte of answer and safe to send again
+
+The client's connection (gateway.protocol) frames the request and hands over head and body; the answer
+goes to the client's transport as the bytes it came in. There is no task and no queue per request:
+`pause_reading` and `resume_reading`, both ways, are the backpressure.
+"""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from devproxy.config.model import FieldEdits, Hold
+from devproxy.proxy import relay
+from devproxy.proxy.framing import ChunkedBody
+from devproxy.proxy.head import RequestHead, ResponseHead
+from devproxy.proxy.headers import response_bytes
+from devproxy.proxy.hold import Action, Kind, decide
+from devproxy.proxy.upstream import Upstream, UpstreamConnection
+
+REDIAL_SECONDS = 0.05
+"""How often a ready service that refuses is dialled again."""
+
+HANDSHAKE_SECONDS = 10.0
+"""How long an upstream may take to answer an upgrade; then 504. Vite leaves an upgrade it does not know unanswered."""
+
+_SAFE = (b"GET", b"HEAD", b"OPTIONS")
+
+
+class Client(Protocol):
+    """The client's connection, as an exchange needs it."""
+
+    transport: asyncio.Transport
+
+    def pause_body(self) -> None:
+        """Read no more of the request's body for now."""
+
+    def resume_body(self) -> None: ...
+
+    def exchange_done(self, *, keep_alive: bool) -> None:
+        """The answer is complete; without keep_alive the connection ends after it."""
+
+    def exchange_broken(self) -> None:
+        """The answer cannot be completed: end the connection so that the client sees that it was cut."""
+
+    def upgraded(self) -> Callable[[], None]:
+        """The connection is a relay from now on; call what is returned when a side of it is lost."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a request could not be answered by its upstream: the status to give and a sentence."""
+
+    status: int
+    reason: str
+
+
+class Exchange:
+    """One request on its way to `upstream`, and the answer on its way back.
+
+    Args: head: the bytes to send upstream; fail: renders a Failure as a complete response for this
+    request (it says Connection: close if it must).
+    """
+
+    __slots__ = (
+        "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_edits", "_fail", "_head", "_hold",
+        "_keep_alive", "_kind", "_loop", "_over", "_paused", "_pending", "_refused_since", "_retried", "_since",
+        "_started", "_timer", "_upstream", "request",
+    )  # fmt: skip
+
+    def __init__(
+        self,
+        client: Client,
+        upstream: Upstream,
+        request: RequestHead,
+        head: bytes,
+        *,
+        kind: Kind,
+        hold: Hold,
+        fail: Callable[[RequestHead, Upstream, Failure], bytes],
+        edits: FieldEdits | None = None,
+    ) -> None:
+        self._client = client
+        self._upstream = upstream
+        self.request = request
+        self._head = head
+        self._kind = kind
+        self._hold = hold
+        self._fail = fail
+        self._edits = edits
+        self._loop = asyncio.get_running_loop()
+        self._connection: UpstreamConnection | None = None
+        self._pending: list[bytes] = []  # body that came before there was a connection
+        self._body_done = not request.has_body
+        self._chunk_request = request.chunked
+        self._keep_alive = request.keep_alive
+        self._started = False  # the answer's head went to the client
+        self._dechunk = False
+        self._over = False
+        self._paused = False
+        self._retried = False
+        self._since = 0.0
+        self._refused_since = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    # -- towards the upstream
+
+    def start(self) -> None:
+        """Forward now, or hold until the service is ready."""
+        if self._upstream.state == "ready":
+            self._acquire()
+        else:
+            self._since = self._loop.time()
+            self._decide()
+
+    def wake(self) -> None:
+        """The service changed its state, or a wait is over."""
+        self._end_wait()
+        self._refused_since = 0.0
+        self._decide()
+
+    def _decide(self) -> None:
+        now = self._loop.time()
+        refused = now - self._refused_since if self._refused_since else None
+        decision = decide(self._kind, self._upstream.state, now - self._since, self._hold, refused=refused)
+        if decision.action is Action.FORWARD:
+            self._acquire()
+        elif decision.action is Action.WAIT:
+            if refused is not None and self._timer is None and self._upstream.state == "ready":
+                self._wait(min(decision.seconds, REDIAL_SECONDS), self._redial)
+            else:
+                self._wait(decision.seconds, self.wake)
+        elif decision.action is Action.DROP:
+            self._finish()
+            self._client.exchange_broken()
+        else:
+            self.fail(decision.status, "")
+
+    def _wait(self, seconds: float, then: Callable[[], None]) -> None:
+        if not self._body_done:
+            self._pause_client()
+        self._upstream.wait(self)
+        self._timer = self._loop.call_later(seconds, then)
+
+    def _redial(self) -> None:
+        self._end_wait()
+        if self._upstream.state == "ready":
+            self._upstream.dial(self)
+        else:
+            self._decide()
+
+    def _end_wait(self) -> None:
+        self._upstream.leave(self)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _acquire(self) -> None:
+        connection = None
+        if not self.request.upgrade:
+            connection = self._upstream.take(replayable=self._replayable)
+        if connection is None:
+            self._upstream.dial(self)
+        else:
+            self._attach(connection)
+
+    @property
+    def _replayable(self) -> bool:
+        return self.request.method in _SAFE and not self.request.has_body
+
+    def connected(self, connection: UpstreamConnection) -> None:
+        """A dial succeeded."""
+        if self._over:
+            self._upstream.put(connection)
+        else:
+            self._attach(connection)
+
+    def refused(self, error: OSError) -> None:
+        """A dial failed: nothing was sent, so any method may try again."""
+        if self._over:
+            return
+        now = self._loop.time()
+        if not self._since:
+            self._since = now
+        if not self._refused_since:
+            self._refused_since = now
+        self._decide()
+
+    def _attach(self, connection: UpstreamConnection) -> None:
+        self._connection = connection
+        self._refused_since = 0.0
+        if self._pending:
+            pending, self._pending = self._pending, []
+            connection.carry(self, b"".join((self._head, *pending)))
+        else:
+            connection.carry(self, self._head)
+        if self.request.upgrade:
+            self._timer = self._loop.call_later(HANDSHAKE_SECONDS, self._handshake_timed_out)
+        if self._paused:
+            self.resume_client()
+
+    def _handshake_timed_out(self) -> None:
+        self._timer = None
+        self._drop_connection()
+        self.fail(504, f"{self._upstream.name} did not answer the upgrade within {HANDSHAKE_SECONDS:.0f} s")
+
+    def body(self, data: bytes) -> None:
+        """The next bytes of the request's body, its own framing removed."""
+        if self._over:
+            return
+        if self._chunk_request:
+            data = b"%x\r\n%b\r\n" % (len(data), data)
+        if self._connection is not None:
+            self._connection.transport.write(data)
+        else:
+            self._pending.append(data)
+            self._pause_client()
+
+    def body_end(self, trailers: list[tuple[bytes, bytes]]) -> None:
+        """The request's body is complete."""
+        if self._chunk_request:
+            end = b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers)
+            self._chunk_request = False
+            self.body(end)
+        self._body_done = True
+
+    def _pause_client(self) -> None:
+        if not self._paused:
+            self._paused = True
+            self._client.pause_body()
+
+    def pause_client(self) -> None:
+        """The upstream's connection takes no more for now."""
+        self._pause_client()
+
+    def resume_client(self) -> None:
+        """It takes more again."""
+        self._paused = False
+        if not self._over:
+            self._client.resume_body()
+
+    # -- towards the client
+
+    def is_bodiless(self, status: int) -> bool:
+        """RFC 9112 §6.3: no body follows, whatever the fields say."""
+        return self.request.method == b"HEAD" or status in (204, 304)
+
+    def interim(self, response: ResponseHead) -> None:
+        """A 1xx: passed on, except to a client that could not know it (RFC 9110 §15.2)."""
+        if not self.request.http10:
+            self._client.transport.write(response_bytes(response, keep_alive=True, http10=False, framing=b""))
+
+    def response_head(self, response: ResponseHead) -> ChunkedBody | None:
+        """The final head: send it on. Returns a reader for the chunks if they must be taken out for an
+        HTTP/1.0 client, who does not know them."""
+        request = self.request
+        self._end_wait()
+        framing, reader = b"", None
+        if response.chunked:
+            if request.http10:
+                self._keep_alive, self._dechunk = False, True
+                reader = ChunkedBody(self._client.transport.write)
+            else:
+                framing = b"Transfer-Encoding: chunked\r\n"
+        elif response.length is not None:
+            # RFC 9110 §8.6: a HEAD's or 304's length says what a GET would get; a 204 has none.
+            framing = b"" if response.status == 204 else b"Content-Length: %d\r\n" % response.length
+        elif not self.is_bodiless(response.status):
+            self._keep_alive = False  # its end is the connection's end
+        if not self._body_done:
+            self._keep_alive = False  # an early answer: the rest of the body is not wanted
+        self._started = True
+        self._client.transport.write(
+            response_bytes(
+                response,
+                keep_alive=self._keep_alive,
+                http10=request.http10,
+                framing=framing,
+                edits=self._edits,
+            )
+        )
+        if response.noted.get(b"content-type", b"").startswith(b"text/event-stream"):
+            self._upstream.streams.add(self)
+        return reader
+
+    def client_write(self, data: bytes) -> None:
+        """The next bytes of the answer's body."""
+        self._client.transport.write(data)
+
+    def client_write_chunks(self, data: bytes) -> None:
+        """The next bytes of a chunked body, framing included (the reader has written them if it was taken out)."""
+        if not self._dechunk:
+            self._client.transport.write(data)
+
+    def response_done(self, *, reusable: bool) -> None:
+        """The answer is complete."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            if reusable and self._body_done and not connection.closing:
+                connection.used = True
+                self._upstream.put(connection)
+                connection.transport.resume_reading()
+            else:
+                connection.close()
+        self._finish()
+        self._client.exchange_done(keep_alive=self._keep_alive)
+
+    def switch(self, connection: UpstreamConnection, response: ResponseHead, rest: bytes) -> bool:
+        """The upstream's 101: relay from now on. False if the client asked for no upgrade."""
+        if not self.request.upgrade:
+            return False
+        upgrade = response.noted.get(b"upgrade", b"websocket")
+        framing = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % upgrade
+        head = response_bytes(response, keep_alive=True, http10=False, framing=framing)
+        self._finish()
+        self._connection = None
+        upstream, client = connection.release(), self._client.transport
+        client.write(head + rest)
+        relay.join(client, upstream, self._client.upgraded())
+        return True
+
+    def upstream_lost(self, *, got_bytes: bool, error: Exception | None) -> None:
+        """The connection ended before the answer did."""
+        connection, self._connection = self._connection, None
+        if self._started:
+            self._finish()
+            self._client.exchange_broken()
+        elif not got_bytes and self._replayable and not self._retried and not self.request.upgrade:
+            # Nothing came back and nothing can have been changed: once more, or held if it restarts.
+            self._retried = connection is None or not connection.used
+            self._since = self._since or self._loop.time()
+            self._decide()
+        else:
+            self.fail(502, f"{self._upstream.name} closed the connection before it answered")
+
+    def upstream_malformed(self, reason: str) -> None:
+        """The answer is not HTTP."""
+        self._connection = None
+        if self._started:
+            self._finish()
+            self._client.exchange_broken()
+        else:
+            self.fail(502, f"{self._upstream.name} answered with something that is not HTTP: {reason}")
+
+    def fail(self, status: int, reason: str) -> None:
+        """Answer in the upstream's place."""
+        self._drop_connection()
+        self._finish()
+        self._client.transport.write(self._fail(self.request, self._upstream, Failure(status, reason)))
+        self._client.exchange_done(keep_alive=self._keep_alive and self._body_done)
+
+    # -- the end
+
+    def end_stream(self) -> None:
+        """The service restarts: end an event stream now. Its client comes back by itself and is held."""
+        self._drop_connection()
+        self._finish()
+        self._client.exchange_broken()
+
+    def client_lost(self) -> None:
+        """The client left: so does its request."""
+        self._drop_connection()
+        self._finish()
+
+    def pause_upstream(self) -> None:
+        """The client takes no more for now."""
+        if self._connection is not None:
+            self._connection.transport.pause_reading()
+
+    def resume_upstream(self) -> None:
+        """It takes more again."""
+        if self._connection is not None and not self._connection.closing:
+            self._connection.transport.resume_reading()
+
+    def _drop_connection(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            connection.abort()
+
+    def _finish(self) -> None:
+        self._over = True
+        self._end_wait()
+        self._upstream.streams.discard(self)

@@ -1,0 +1,157 @@
+"""An outage as a page for people and as JSON for programs. Pure.
+
+Both carry the same facts (RFC 9457 names them for JSON). Everything a service printed is untrusted: it
+is stripped of escapes and becomes text, never markup; the page loads nothing but our own script.
+"""
+
+import hashlib
+import html
+import json
+import re
+from base64 import b64encode
+from dataclasses import dataclass
+from functools import cache
+from http import HTTPStatus
+from importlib.resources import files
+from typing import Final
+
+from devproxy.proxy.head import RequestHead
+from devproxy.proxy.hold import is_document
+
+RETRY_AFTER_SECONDS = 1
+
+_ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[\x00-\x08\x0b-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Outage:
+    """What is wrong, in words.
+
+    service: its name, empty if none is concerned; state: its state; title: one line; detail: a sentence;
+    hint: what to do; exit: how its process ended, in words; lines: its last log lines; traceback: the
+    last one it printed; recovers: a page showing this may reload itself when the service is ready.
+    """
+
+    status: int
+    title: str
+    detail: str = ""
+    hint: str = ""
+    service: str = ""
+    state: str = ""
+    exit: str = ""
+    lines: tuple[str, ...] = ()
+    traceback: tuple[str, ...] = ()
+    recovers: bool = False
+
+
+def response(outage: Outage, request: RequestHead | None) -> bytes:
+    """The complete response to `request`: the page if a person will see it, JSON otherwise.
+
+    Without a request (it could not be read) the connection closes after it.
+    """
+    page = request is not None and is_document(request)
+    body = _page(outage) if page else _problem(outage)
+    head = [
+        f"HTTP/1.1 {outage.status} {_phrase(outage.status)}",
+        f"Content-Type: {'text/html; charset=utf-8' if page else 'application/problem+json'}",
+        f"Content-Length: {len(body)}",
+        "Cache-Control: no-store",
+        "X-Content-Type-Options: nosniff",
+        "Cross-Origin-Resource-Policy: same-origin",
+    ]
+    if page:
+        head.append(f"Content-Security-Policy: {_policy()}")
+        head.append("Referrer-Policy: no-referrer")
+    if outage.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        head.append(f"Retry-After: {RETRY_AFTER_SECONDS}")
+    if request is None or request.has_body or not request.keep_alive:
+        head.append("Connection: close")
+    elif request.http10:
+        head.append("Connection: keep-alive")
+    raw = "\r\n".join((*head, "", "")).encode("latin-1", "replace")
+    return raw if request is not None and request.method == b"HEAD" else raw + body
+
+
+def _phrase(status: int) -> str:
+    try:
+        return HTTPStatus(status).phrase
+    except ValueError:
+        return "Error"
+
+
+def _problem(outage: Outage) -> bytes:
+    facts: dict[str, object] = {
+        "type": "about:blank",
+        "title": outage.title,
+        "status": outage.status,
+        "detail": outage.detail,
+        "hint": outage.hint,
+        "service": outage.service,
+        "state": outage.state,
+        "exit": outage.exit,
+        "traceback": [plain(line) for line in outage.traceback],
+        "log": [plain(line) for line in outage.lines],
+    }
+    shown = {name: value for name, value in facts.items() if value or name in ("type", "title", "status")}
+    return json.dumps(shown, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+
+
+def plain(line: str) -> str:
+    """A log line without escapes and control characters."""
+    return _ESCAPES.sub("", line)
+
+
+@cache
+def _style() -> str:
+    return files("devproxy.proxy").joinpath("failures.css").read_text()
+
+
+@cache
+def _policy() -> str:
+    """The page's CSP: our own style sheet by its hash, our own script, nothing else."""
+    digest = b64encode(hashlib.sha256(_style().encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'sha256-{digest}'; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    )
+
+
+def _page(outage: Outage) -> bytes:
+    coming = outage.state in ("waiting", "freeing", "starting", "restarting")
+    recovers = f' data-devproxy-outage="{html.escape(outage.service)}"' if outage.recovers else ""
+    refresh = '<meta http-equiv="refresh" content="1">' if coming and outage.recovers else ""
+    without_script = (
+        "" if coming or not outage.recovers else '<noscript><meta http-equiv="refresh" content="2"></noscript>'
+    )
+    script = '<script src="/__devproxy/client.js" async></script>' if outage.recovers else ""
+    label = " · ".join(word for word in (outage.service, outage.state or str(outage.status)) if word)
+    body = [
+        f'<p class="state">{html.escape(label)}</p>',
+        f"<h1>{html.escape(outage.title)}</h1>",
+        f"<p>{_text(outage.detail)}</p>" if outage.detail else "",
+        f'<p class="hint">{_text(outage.hint)}</p>' if outage.hint else "",
+        _block("Traceback", outage.traceback, "bad"),
+        _block("Last lines", outage.lines, ""),
+    ]
+    if outage.recovers:
+        body.append("<footer>This page reloads itself when the service is ready again.</footer>")
+    return (
+        f'<!doctype html>\n<html lang="en"{recovers}>\n<head><meta charset="utf-8">'
+        f'<meta name="viewport" content="width=device-width,initial-scale=1">{refresh}{without_script}'
+        f"<title>{html.escape(outage.title)}</title><style>{_style()}</style>{script}</head>\n"
+        f'<body class="{"coming" if coming else "broken"}"><main>\n'
+        + "\n".join(filter(None, body))
+        + "\n</main></body></html>\n"
+    ).encode("utf-8", "replace")
+
+
+def _text(sentence: str) -> str:
+    """A sentence as HTML; what stands between backquotes is code."""
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(plain(sentence)))
+
+
+def _block(title: str, lines: tuple[str, ...], kind: str) -> str:
+    if not lines:
+        return ""
+    text = html.escape("\n".join(plain(line) for line in lines))
+    return f'<section><h2>{title}</h2><pre class="{kind}" tabindex="0">{text}</pre></section>'

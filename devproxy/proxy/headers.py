@@ -1,0 +1,118 @@
+"""What a head becomes on its way: hop-by-hop fields end here, forwarding fields are set. Pure.
+
+Sources: RFC 9110 §7.6.1 (Connection), §7.6.3 (Via), §10.1.4 (TE); RFC 7239 (Forwarded). Names and values
+keep their bytes and their order; Host and Origin pass unchanged.
+"""
+
+from dataclasses import dataclass
+
+from devproxy.config.model import FieldEdits
+from devproxy.proxy.head import RequestHead, ResponseHead, list_of
+
+MAX_OWN_HOPS = 5
+"""A request that carries this many Via entries of ours is going in a circle."""
+
+_FORWARDING = (
+    b"x-forwarded-for",
+    b"x-forwarded-host",
+    b"x-forwarded-proto",
+    b"x-forwarded-port",
+    b"forwarded",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Hop:
+    """What this gateway knows of the connection a request came on.
+
+    peer: the client's address; scheme: http or https; port: the gateway's own, as text;
+    pseudonym: our name in Via (RFC 9110 §7.6.3); trusted: the peer is one of `trusted_proxies`.
+    """
+
+    peer: bytes
+    scheme: bytes
+    port: bytes
+    pseudonym: bytes
+    trusted: bool = False
+
+
+def request_bytes(
+    request: RequestHead, hop: Hop, *, target: bytes | None = None, edits: FieldEdits | None = None
+) -> bytes:
+    """The head to send upstream, empty line included."""
+    fields = request.fields if edits is None else edited(request.fields, edits)
+    noted = request.noted
+    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (request.method, target or request.target, request.host)]
+    parts += [b"%b: %b\r\n" % field for field in fields]
+    if request.chunked:
+        parts.append(b"Transfer-Encoding: chunked\r\n")
+    elif request.length is not None:
+        parts.append(b"Content-Length: %d\r\n" % request.length)
+    if request.upgrade:
+        parts.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % noted[b"upgrade"])
+    elif b"te" in noted and b"trailers" in list_of(noted[b"te"]):
+        parts.append(b"Connection: TE\r\nTE: trailers\r\n")
+    parts.append(_forwarding(request, hop))
+    return b"".join(parts)
+
+
+def _forwarding(request: RequestHead, hop: Hop) -> bytes:
+    noted = request.noted
+    via = b"1.%b %b" % (b"0" if request.http10 else b"1", hop.pseudonym)
+    if b"via" in noted:
+        via = noted[b"via"] + b", " + via
+    peer = b'"[%b]"' % hop.peer if b":" in hop.peer else hop.peer
+    element = b'for=%b;host="%b";proto=%b' % (peer, request.host.replace(b'"', b""), hop.scheme)
+    values = {
+        b"x-forwarded-for": hop.peer,
+        b"x-forwarded-host": request.host,
+        b"x-forwarded-proto": hop.scheme,
+        b"x-forwarded-port": _port_of(request.host) or hop.port,
+        b"forwarded": element,
+    }
+    if hop.trusted:
+        # Its word counts: addresses are appended to, what it says of the first hop stays.
+        for name in _FORWARDING:
+            if name in noted:
+                appended = name in (b"x-forwarded-for", b"forwarded")
+                values[name] = noted[name] + b", " + values[name] if appended else noted[name]
+    return (
+        b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %b\r\n"
+        b"Forwarded: %b\r\nVia: %b\r\n\r\n"
+    ) % (*values.values(), via)
+
+
+def _port_of(host: bytes) -> bytes:
+    name, colon, port = host.rpartition(b":")
+    return port if colon and not name.endswith(b":") and b"]" not in port else b""
+
+
+def own_hops(request: RequestHead, pseudonym: bytes) -> int:
+    """How often this gateway has already forwarded the request."""
+    via = request.noted.get(b"via")
+    if via is None:
+        return 0
+    return sum(entry.strip(b" \t").partition(b" ")[2] == pseudonym for entry in via.split(b","))
+
+
+def response_bytes(
+    response: ResponseHead, *, keep_alive: bool, http10: bool, framing: bytes, edits: FieldEdits | None = None
+) -> bytes:
+    """The head to send to the client. `framing` is its Content-Length or Transfer-Encoding line, or nothing."""
+    fields = response.fields if edits is None else edited(response.fields, edits)
+    parts = [b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)]
+    parts += [b"%b: %b\r\n" % field for field in fields]
+    parts.append(framing)
+    if not keep_alive:
+        parts.append(b"Connection: close\r\n")
+    elif http10:
+        parts.append(b"Connection: keep-alive\r\n")
+    parts.append(b"\r\n")
+    return b"".join(parts)
+
+
+def edited(fields: list[tuple[bytes, bytes]], edits: FieldEdits) -> list[tuple[bytes, bytes]]:
+    """`fields` with a route's removals and settings applied; what is set replaces all of that name."""
+    gone = {name.lower().encode("latin-1") for name in (*edits.remove, *edits.set)}
+    kept = [field for field in fields if field[0].lower() not in gone]
+    return kept + [(name.encode("latin-1"), value.encode("latin-1")) for name, value in edits.set.items()]

@@ -1,0 +1,304 @@
+"""Where a service is reached: its state, its addresses, its idle connections, and who waits for it.
+
+The session tells an upstream what becomes of its service; exchanges ask it for connections. All of it
+happens in the loop's thread, and each state change wakes every request that is held.
+"""
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Protocol, cast
+
+from devproxy.proxy.framing import BadChunk, ChunkedBody
+from devproxy.proxy.head import MAX_HEAD, BadHead, ResponseHead, parse_response
+
+if TYPE_CHECKING:
+    from devproxy.proxy.exchange import Exchange
+
+IDLE_SECONDS = 4.0
+"""Idle connections are closed before uvicorn's and Node's five seconds, so that they do not close under us."""
+
+FRESH_ENOUGH_SECONDS = 1.0
+"""A request that must not be sent twice takes no connection that has been idle for longer."""
+
+
+class Waiter(Protocol):
+    """A held request."""
+
+    def wake(self) -> None: ...
+    def end_stream(self) -> None: ...
+
+
+class Upstream:
+    """One service as the gateway sees it.
+
+    Owns: its idle connections and the dials under way; `close` ends them.
+    """
+
+    def __init__(self, name: str, *, state: str = "waiting", addresses: tuple[tuple[str, int], ...] = ()) -> None:
+        self.name = name
+        self.state = state
+        self.addresses = addresses
+        self.streams: set[Waiter] = set()  # event streams being relayed
+        self._idle: list[UpstreamConnection] = []
+        self._waiting: set[Waiter] = set()
+        self._dials: set[asyncio.Task[None]] = set()
+        self._sweep: asyncio.TimerHandle | None = None
+
+    # -- what the session says
+
+    def become(self, state: str, addresses: tuple[tuple[str, int], ...] | None = None) -> None:
+        """The service is now in `state`, reached at `addresses`. Wakes all who wait.
+
+        Leaving ready purges the idle connections and ends event streams: a server that is asked to
+        stop would wait for them, and their clients come back and are held.
+        """
+        left = self.state == "ready" and state != "ready"
+        self.state = state
+        if addresses is not None:
+            self.addresses = addresses
+        if left:
+            self.purge()
+            for stream in tuple(self.streams):
+                stream.end_stream()
+        for waiter in tuple(self._waiting):
+            waiter.wake()
+
+    def purge(self) -> None:
+        """Close every idle connection: their process is going or gone."""
+        idle, self._idle = self._idle, []
+        for connection in idle:
+            connection.close()
+
+    async def close(self) -> None:
+        """Close the idle connections, and end the dials under way."""
+        self.purge()
+        if self._sweep is not None:
+            self._sweep.cancel()
+        for dial in tuple(self._dials):
+            dial.cancel()
+        await asyncio.gather(*self._dials, return_exceptions=True)
+
+    # -- what exchanges ask
+
+    def wait(self, waiter: Waiter) -> None:
+        """Wake `waiter` at the next change of state."""
+        self._waiting.add(waiter)
+
+    def leave(self, waiter: Waiter) -> None:
+        """`waiter` waits no more."""
+        self._waiting.discard(waiter)
+
+    def take(self, *, replayable: bool) -> "UpstreamConnection | None":
+        """An idle connection that may carry a request, or None."""
+        limit = asyncio.get_running_loop().time() - (IDLE_SECONDS if replayable else FRESH_ENOUGH_SECONDS)
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.closing and connection.idle_since > limit:
+                return connection
+            connection.close()
+        return None
+
+    def put(self, connection: "UpstreamConnection") -> None:
+        """Keep a connection for the next request, for at most IDLE_SECONDS."""
+        if self.state != "ready":
+            connection.close()
+            return
+        loop = asyncio.get_running_loop()
+        connection.idle_since = loop.time()
+        self._idle.append(connection)
+        if self._sweep is None:
+            self._sweep = loop.call_later(IDLE_SECONDS, self._close_old)
+
+    def dial(self, exchange: "Exchange") -> None:
+        """Open a connection for `exchange`; it gets `connected` or `refused`."""
+        task = asyncio.get_running_loop().create_task(self._dial(exchange))
+        self._dials.add(task)
+        task.add_done_callback(self._dials.discard)
+
+    async def _dial(self, exchange: "Exchange") -> None:
+        loop = asyncio.get_running_loop()
+        failure: OSError = ConnectionRefusedError("it has no address yet")
+        for host, port in self.addresses:
+            try:
+                _, connection = await loop.create_connection(lambda: UpstreamConnection(self), host, port)
+            except OSError as error:
+                failure = error
+            else:
+                exchange.connected(connection)
+                return
+        exchange.refused(failure)
+
+    def _close_old(self) -> None:
+        loop = asyncio.get_running_loop()
+        limit = loop.time() - IDLE_SECONDS
+        old = [connection for connection in self._idle if connection.idle_since <= limit]
+        self._idle = [connection for connection in self._idle if connection.idle_since > limit]
+        for connection in old:
+            connection.close()
+        self._sweep = loop.call_later(IDLE_SECONDS / 2, self._close_old) if self._idle else None
+
+
+_HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(4)
+
+
+class UpstreamConnection(asyncio.Protocol):
+    """One connection to an upstream; it carries one exchange at a time.
+
+    A response head is read once; the body passes to the exchange as the bytes it came in. A byte that
+    nobody asked for ends the connection: it could be taken for the next request's answer.
+    """
+
+    def __init__(self, upstream: Upstream) -> None:
+        self.upstream = upstream
+        self.idle_since = 0.0
+        self.used = False  # has already carried a request: may be stale
+        self.transport: asyncio.Transport
+        self._exchange: Exchange | None = None
+        self._buffer = b""
+        self._state = _HEAD
+        self._left = 0
+        self._chunks: ChunkedBody
+        self._reusable = False
+        self._started: Callable[[ResponseHead], None]
+
+    @property
+    def closing(self) -> bool:
+        return self.transport.is_closing()
+
+    def close(self) -> None:
+        self.transport.close()
+
+    def abort(self) -> None:
+        """End it at once; its exchange hears no more of it."""
+        self._exchange = None
+        self.transport.abort()
+
+    def carry(self, exchange: "Exchange", head: bytes) -> None:
+        """Send a request's head (and what came with it); its answer goes to `exchange`."""
+        self._exchange = exchange
+        self._state = _HEAD
+        self._buffer = b""
+        self.transport.write(head)
+
+    def release(self) -> asyncio.Transport:
+        """Give the transport away, for a relay."""
+        self._exchange = None
+        return self.transport
+
+    # -- the transport's callbacks
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = cast(asyncio.Transport, transport)  # uvloop's is one, though not by inheritance
+
+    def data_received(self, data: bytes) -> None:
+        exchange = self._exchange
+        if exchange is None:
+            self.transport.close()
+            return
+        state = self._state
+        if state == _LENGTH:
+            self._length(exchange, data)
+        elif state == _CHUNKED:
+            self._chunk(exchange, data)
+        elif state == _UNTIL_CLOSE:
+            exchange.client_write(data)
+        else:
+            self._head(exchange, self._buffer + data if self._buffer else data)
+
+    def eof_received(self) -> None:
+        return None  # close; connection_lost tells the exchange
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        exchange, self._exchange = self._exchange, None
+        if exchange is None:
+            return
+        if self._state == _UNTIL_CLOSE and exc is None:
+            exchange.response_done(reusable=False)
+        else:
+            exchange.upstream_lost(got_bytes=bool(self._buffer), error=exc)
+
+    def pause_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.pause_client()
+
+    def resume_writing(self) -> None:
+        if self._exchange is not None:
+            self._exchange.resume_client()
+
+    # -- reading an answer
+
+    def _head(self, exchange: "Exchange", data: bytes) -> None:
+        end = data.find(b"\r\n\r\n") + 4
+        if end < 4:
+            self._buffer = data
+            if len(data) > MAX_HEAD or not b"HTTP/1.".startswith(data[:7]):
+                self._malformed(exchange, "not an HTTP/1.1 response head")
+            return
+        self._buffer = b""
+        try:
+            response = parse_response(data[:end])
+        except BadHead as error:
+            self._malformed(exchange, error.reason)
+            return
+        rest = data[end:]
+        if response.status < 200:
+            self._interim(exchange, response, rest)
+            return
+        self._reusable = response.keep_alive
+        if exchange.is_bodiless(response.status) or response.length == 0:
+            exchange.response_head(response)
+            self._finish(exchange, surplus=bool(rest))
+        elif response.chunked:
+            self._state = _CHUNKED
+            self._chunks = exchange.response_head(response) or ChunkedBody()
+            self._chunk(exchange, rest)
+        elif response.length is not None:
+            self._state = _LENGTH
+            self._left = response.length
+            exchange.response_head(response)
+            if rest:
+                self._length(exchange, rest)
+        else:
+            self._state = _UNTIL_CLOSE
+            exchange.response_head(response)
+            if rest:
+                exchange.client_write(rest)
+
+    def _interim(self, exchange: "Exchange", response: ResponseHead, rest: bytes) -> None:
+        if response.status == 101:
+            if exchange.switch(self, response, rest):
+                return
+            self._malformed(exchange, "it switched protocols though nobody asked")
+            return
+        exchange.interim(response)
+        if rest:
+            self._head(exchange, rest)
+
+    def _length(self, exchange: "Exchange", data: bytes) -> None:
+        surplus = len(data) - self._left
+        if surplus > 0:
+            data = data[: self._left]
+        self._left -= len(data)
+        exchange.client_write(data)
+        if not self._left:
+            self._finish(exchange, surplus=surplus > 0)
+
+    def _chunk(self, exchange: "Exchange", data: bytes) -> None:
+        try:
+            used = self._chunks.feed(data)
+        except BadChunk as error:
+            self._malformed(exchange, str(error))
+            return
+        if used:
+            exchange.client_write_chunks(data if used == len(data) else data[:used])
+        if self._chunks.done:
+            self._finish(exchange, surplus=used < len(data))
+
+    def _finish(self, exchange: "Exchange", *, surplus: bool) -> None:
+        self._exchange = None
+        exchange.response_done(reusable=self._reusable and not surplus)
+
+    def _malformed(self, exchange: "Exchange", reason: str) -> None:
+        self._exchange = None
+        self.transport.abort()
+        exchange.upstream_malformed(reason)

@@ -1,0 +1,82 @@
+"""A raw upstream: answers with the bytes a test gives it, and remembers the bytes it got."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+Handler = Callable[["Conversation"], Awaitable[None]]
+
+
+class Conversation:
+    """One connection of the gateway to the upstream."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
+        self.reader = reader
+        self.writer = writer
+        self.number = number
+
+    async def head(self) -> bytes:
+        """The next request head."""
+        return await self.reader.readuntil(b"\r\n\r\n")
+
+    async def send(self, data: bytes) -> None:
+        self.writer.write(data)
+        await self.writer.drain()
+
+
+class RawUpstream:
+    """Listens on a loopback port; `handler` speaks on each connection, which then closes."""
+
+    def __init__(self, handler: Handler, *, host: str = "127.0.0.1") -> None:
+        self._handler = handler
+        self._host = host
+        self._server: asyncio.Server
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.connections = 0
+        self.ended = 0
+
+    async def __aenter__(self) -> "RawUpstream":
+        self._server = await asyncio.start_server(self._accept, self._host, 0, limit=2**20)
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._server.close()
+        for task in tuple(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    @property
+    def port(self) -> int:
+        port: int = self._server.sockets[0].getsockname()[1]
+        return port
+
+    @property
+    def address(self) -> tuple[str, int]:
+        return self._host, self.port
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._tasks.add(task)
+        self.connections += 1
+        try:
+            await self._handler(Conversation(reader, writer, self.connections))
+        except (asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):  # the test is over
+            pass
+        finally:
+            self.ended += 1
+            writer.close()
+            self._tasks.discard(task)
+
+
+def answering(response: bytes) -> Handler:
+    """A handler that answers every request on the connection with the same bytes."""
+
+    async def handler(conversation: Conversation) -> None:
+        while True:
+            await conversation.head()
+            await conversation.send(response)
+
+    return handler
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
