@@ -1,0 +1,12 @@
+"""Running what the user declared: started, watched over, stopped, and never left behind.
+
+Words: a *service* is what the user named; its *child* is the process we started for it, leader of its own
+session and process group; a *generation* is one start of a service; the *grace period* is the time between
+asking a group to end and ending it.
+
+lifecycle.py   the state machine (pure)            service.py     one service's owner: events in, effects out
+child.py       one process: its pty, its group     reaper.py      who has exited
+guard.py       ends the groups if we are killed    readiness.py   may it take traffic?
+environment.py what a child finds in its environment (pure)
+supervisor.py  all services: dependencies, reverse stop
+"""

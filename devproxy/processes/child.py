@@ -1,0 +1,176 @@
+"""One child: a process that leads its own session and process group, and speaks to us by a pty.
+
+stdin, stdout and (unless asked otherwise) stderr are one pty, so that programs colour and flush their
+output as on a terminal. The kernel's output processing is off: what the child writes is what we read.
+"""
+
+import fcntl
+import os
+import pty
+import signal
+import struct
+import subprocess
+import termios
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from devproxy.errors import MissingProgram, ServiceFailed
+
+READ_BYTES: Final = 64 * 1024
+"""At most this much is taken from one child in one turn of the loop, so that no child starves the others."""
+
+DRAIN_BYTES: Final = 4 * 1024 * 1024
+"""At most this much is taken after a child's exit."""
+
+# A shell opens the terminal after setsid(2), so that it becomes the controlling one (tty_ioctl(4)): Python
+# code between fork and exec, which could do the same, is not safe in a process with threads.
+_ON_TTY: Final = 'exec <"$0" >"$0" 2>&1; exec "$@"'
+_ON_TTY_BUT_STDERR: Final = 'exec <"$0" >"$0"; exec "$@"'
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What to run: argv (or a line for `sh -c`), where, with which environment."""
+
+    argv: str | Sequence[str]
+    directory: Path
+    environment: Mapping[str, str]
+    separate_stderr: bool = False
+    size: tuple[int, int] = (80, 24)  # columns, rows of its terminal
+
+    def words(self) -> list[str]:
+        """The words to execute: a line goes to the shell, a list does not."""
+        return ["/bin/sh", "-c", self.argv] if isinstance(self.argv, str) else list(self.argv)
+
+
+class Child:
+    """A running child.
+
+    Owns: its terminal's master side and stderr pipe; `close_output` closes them. Who reaps the process
+    tells `exited`.
+    """
+
+    def __init__(self, pid: int, master: int, stderr: int | None) -> None:
+        self.pid = pid  # also its process group and its session
+        self.started = time.monotonic()
+        self.outputs: dict[int, str] = {master: "stdout"}
+        self._master = master
+        if stderr is not None:
+            self.outputs[stderr] = "stderr"
+
+    @property
+    def lived(self) -> float:
+        """Seconds since it was started."""
+        return time.monotonic() - self.started
+
+    def read(self, fd: int) -> bytes | None:
+        """What one output holds now, at most READ_BYTES; b"" if nothing; None at its end."""
+        try:
+            return os.read(fd, READ_BYTES) or None
+        except BlockingIOError:
+            return b""
+        except OSError:
+            return None  # EIO: the last writer has closed the terminal (pty(7)); that is its end of file
+
+    def drain(self, take: Callable[[str, bytes], None]) -> None:
+        """Give `take` what the outputs still hold, after the exit."""
+        for fd, stream in self.outputs.items():
+            taken = 0
+            while taken < DRAIN_BYTES and (data := self.read(fd)):
+                taken += len(data)
+                take(stream, data)
+
+    def close_output(self, fd: int) -> None:
+        """Close one output."""
+        if self.outputs.pop(fd, None) is not None:
+            os.close(fd)
+
+    def signal_group(self, number: signal.Signals) -> bool:
+        """Signal the whole group; False if nothing of it is left."""
+        try:
+            os.killpg(self.pid, number)
+        except (ProcessLookupError, PermissionError):  # macOS says EPERM for a group of zombies
+            return False
+        return True
+
+    def group_is_gone(self) -> bool:
+        """Whether no process of the group is left (zombies that nobody has reaped yet count)."""
+        try:
+            os.killpg(self.pid, 0)
+        except ProcessLookupError:
+            return True
+        except PermissionError:
+            return True
+        return False
+
+    def resize(self, columns: int, rows: int) -> None:
+        """Tell its terminal the size of the window."""
+        if self._master in self.outputs:
+            _set_size(self._master, columns, rows)
+
+
+def spawn(command: Command) -> Child:
+    """Start a child.
+
+    Raises: MissingProgram: its program is not there; ServiceFailed: its folder is not, or it cannot be started.
+    """
+    if not command.directory.is_dir():
+        raise ServiceFailed(f"the folder {command.directory} does not exist", hint="check `dir` in devproxy.toml")
+    words = command.words()
+    _find_program(words[0], command)
+    master, slave = pty.openpty()
+    stderr_read = stderr_write = None
+    try:
+        os.set_blocking(master, False)
+        _raw_output(slave)
+        _set_size(slave, *command.size)
+        tty = os.ttyname(slave)
+        if command.separate_stderr:
+            stderr_read, stderr_write = os.pipe()
+            os.set_blocking(stderr_read, False)
+        script = _ON_TTY if stderr_write is None else _ON_TTY_BUT_STDERR
+        process = subprocess.Popen(
+            ["/bin/sh", "-c", script, tty, *words],
+            cwd=command.directory,
+            env=dict(command.environment),
+            stdin=subprocess.DEVNULL,
+            stdout=slave,
+            stderr=slave if stderr_write is None else stderr_write,
+            start_new_session=True,
+        )
+        process.returncode = 0  # the reaper waits for it; Popen must not
+    except OSError as error:
+        os.close(master)
+        if stderr_read is not None:
+            os.close(stderr_read)
+        raise ServiceFailed(f"cannot start {words[0]}: {error.strerror}") from error
+    finally:
+        os.close(slave)
+        if stderr_write is not None:
+            os.close(stderr_write)
+    return Child(process.pid, master, stderr_read)
+
+
+def _find_program(word: str, command: Command) -> None:
+    """Say that a program is missing before the shell's 127 does, and say it better."""
+    if "/" in word:
+        if not os.access(command.directory / word, os.X_OK):
+            raise MissingProgram(f"{word} is not an executable file", hint=f"in {command.directory}")
+        return
+    for folder in command.environment.get("PATH", os.defpath).split(os.pathsep):
+        if folder and os.access(Path(folder) / word, os.X_OK):
+            return
+    raise MissingProgram(f"{word} is not installed, or not in PATH", hint=f"install {word}, or correct the command")
+
+
+def _raw_output(tty: int) -> None:
+    attributes = termios.tcgetattr(tty)
+    attributes[1] &= ~termios.OPOST
+    termios.tcsetattr(tty, termios.TCSANOW, attributes)
+
+
+def _set_size(tty: int, columns: int, rows: int) -> None:
+    fcntl.ioctl(tty, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
