@@ -74,7 +74,7 @@ def private_dir(path: Path) -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise DevproxyError(
             f"{path} is not a private folder of this user",
-            hint=f"remove it, or set XDG_RUNTIME_DIR; it must be a folder of yours with mode 0700",
+            hint="remove it, or set XDG_RUNTIME_DIR; it must be a folder of yours with mode 0700",
         )
     return path
 

@@ -1,0 +1,116 @@
+"""`devproxy up -d`: the same command anew, in a session of its own; from then on we are one of its clients."""
+
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any, Final
+
+import typer
+
+from devproxy.cli.client import Client
+from devproxy.cli.console import print_json
+from devproxy.errors import NoSession, ServiceFailed
+from devproxy.paths import make_state_dir
+
+LISTEN_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.03
+SESSION_LOG: Final = "session.log"
+SETTLED: Final = ("crashed", "failing")
+
+
+def start_detached(
+    root: Path,
+    *,
+    port: int | None,
+    yes: bool,
+    force: bool,
+    verbose: bool,
+    wait: float | None,
+    as_json: bool,
+) -> None:
+    """Start a session in the background, unless one runs; return when it listens, or when it is ready.
+
+    Args: wait: seconds to wait until the required services are ready; None: only until it listens.
+    Raises: DevproxyError: what the session itself failed of; ServiceFailed: a service was not ready in time.
+    """
+    with Client(root) as client:
+        process = None if client.is_running() else _start(root, port=port, yes=yes, force=force, verbose=verbose)
+        status = _listening(client, root, process)
+        if wait is not None:
+            status = _ready(client, root, wait)
+    if as_json:
+        print_json(status)
+    elif process is None:
+        typer.echo(f"devproxy already runs here: {status['url']}")
+    else:
+        typer.echo(f"{status['url']}  (devproxy logs -f follows it, devproxy down stops it)")
+
+
+def _start(root: Path, *, port: int | None, yes: bool, force: bool, verbose: bool) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", "devproxy", "up", "-C", str(root)]
+    words += ["--port", str(port)] if port is not None else []
+    words += [flag for flag, given in (("--yes", yes), ("--force", force), ("--verbose", verbose)) if given]
+    with (make_state_dir(root) / SESSION_LOG).open("wb") as output:
+        return subprocess.Popen(
+            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def _listening(client: Client, root: Path, process: "subprocess.Popen[bytes] | None") -> dict[str, Any]:
+    """Wait until the session answers; if it ends instead, say what it said."""
+    deadline = time.monotonic() + LISTEN_SECONDS
+    while True:
+        try:
+            status = client.get("/api/status")
+        except NoSession:
+            code = process.poll() if process is not None else 5
+            if code is not None:
+                raise _failure(root, code) from None
+            if time.monotonic() > deadline:
+                raise ServiceFailed(f"devproxy did not listen within {LISTEN_SECONDS:g} s") from None
+            time.sleep(POLL_SECONDS)
+        else:
+            if process is not None:
+                process.returncode = 0  # it lives on without us
+            return status
+
+
+def _failure(root: Path, code: int) -> ServiceFailed:
+    """What a session that ended at once had to say, with its own exit code."""
+    path = make_state_dir(root) / SESSION_LOG
+    said = path.read_text(errors="replace").strip().splitlines()[-15:] if path.exists() else []
+    message = "\n".join(line.removeprefix("devproxy: ") for line in said) or f"devproxy ended with code {code}"
+    failure = ServiceFailed(message)
+    failure.exit_code = code if code > 0 else 1
+    return failure
+
+
+def _ready(client: Client, root: Path, wait: float) -> dict[str, Any]:
+    deadline = time.monotonic() + wait
+    while True:
+        status = client.get("/api/status")
+        if status["ready"]:
+            return status
+        broken = [one for one in status["services"] if _is_lost(one)]
+        if broken or time.monotonic() > deadline:
+            late = broken or [one for one in status["services"] if one["state"] not in ("ready", "done")]
+            raise ServiceFailed(_report(client, late, "failed" if broken else f"not ready after {wait:g} s"))
+        time.sleep(POLL_SECONDS)
+
+
+def _is_lost(service: dict[str, Any]) -> bool:
+    """It will not become ready by itself. One that starts again by a timer may."""
+    if service["optional"] or service["state"] not in SETTLED:
+        return False
+    return "starts again in" not in (service["message"] or "")
+
+
+def _report(client: Client, services: list[dict[str, Any]], what: str) -> str:
+    """Who is not ready, with the last lines each has printed."""
+    parts = []
+    for service in services:
+        parts.append(f"{service['name']} {what}: {service['message'] or service['state']}")
+        page = client.get("/api/logs", service=service["name"], limit=10)
+        parts += [f"  {service['name']} | {record['text']}" for record in page["records"]]
+    return "\n".join(parts)

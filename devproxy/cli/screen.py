@@ -1,0 +1,220 @@
+"""What `devproxy up` shows: every line as it is printed, one block when all is ready, and the keys.
+
+Lines come from the log's topic in chunks and leave in chunks, written by a thread: a terminal that
+stands still (Ctrl-S) delays neither children nor requests; it falls behind, and is told by how much.
+"""
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Final, Protocol
+
+from devproxy.cli.console import paint, use_color
+from devproxy.cli.keys import HELP, Keys, Pressed
+from devproxy.cli.prefix import Painter
+from devproxy.cli.terminal import CharacterMode, in_foreground
+from devproxy.hub.topic import TopicClosed
+
+if TYPE_CHECKING:
+    from devproxy.session.session import Session
+
+DOTS: Final = {"ready": "32", "done": "32", "crashed": "31", "failing": "31", "stopped": "90"}
+SETTLED: Final = frozenset({"ready", "done", "crashed", "failing", "stopped"})
+
+
+class Opener(Protocol):
+    """Opens a URL for the user."""
+
+    def __call__(self, url: str) -> None: ...
+
+
+class Screen:
+    """The terminal of one `up`. Awaited by the session as its attendant; ends with the log.
+
+    Args: frameworks: what each service is, for the block; open_url: how to open the browser.
+    """
+
+    def __init__(self, *, frameworks: dict[str, str], open_url: Opener, open_when_ready: bool = False) -> None:
+        self._frameworks = frameworks
+        self._open = open_url
+        self._open_when_ready = open_when_ready
+        self._colored = use_color(sys.stdout)
+        self._fd = sys.stdout.fileno()
+        self._modes: CharacterMode | None = None
+        self._shown: frozenset[str] = frozenset()  # empty: all
+        self._position = 0  # the last line written
+        self._moved = asyncio.Event()
+
+    async def attend(self, session: "Session") -> None:
+        """Show the session until its log ends."""
+        names = [service.name for service in session.config.services]
+        painter = Painter(["devproxy", *names], color=self._colored)
+        with ExitStack() as stack:
+            if in_foreground():
+                self._modes = stack.enter_context(CharacterMode())
+                self._listen(session, stack)
+            async with asyncio.TaskGroup() as tasks:
+                block = tasks.create_task(self._block(session))
+                await self._lines(session, painter)
+                block.cancel()
+
+    # -- lines
+
+    async def _lines(self, session: "Session", painter: Painter) -> None:
+        lines = session.log.topic.subscribe(0)
+        try:
+            while True:
+                batch = await lines.next()
+                parts = [painter.note(f"{batch.gap} lines not shown: this terminal fell behind")] if batch.gap else []
+                parts += [painter.paint(chunk) for _, chunk in batch.items if self._shows(chunk.service)]
+                await self._write(b"".join(parts))
+                self._position = lines.position
+                self._moved.set()
+        except TopicClosed:
+            return
+        finally:
+            lines.close()
+
+    def _shows(self, service: str) -> bool:
+        return not self._shown or service in self._shown or service == "devproxy"
+
+    async def _write(self, data: bytes) -> None:
+        if data:
+            await asyncio.to_thread(_write_all, self._fd, data)
+
+    def _say(self, text: str) -> None:
+        """Our own talk: not a line of the log."""
+        _write_all(self._fd, text.encode())
+
+    # -- the block
+
+    async def _block(self, session: "Session") -> None:
+        """When everything is ready (or will not be), say where it is."""
+        await session.supervisor.until(lambda: all(_settled(session, name) for name in session.supervisor.services))
+        while self._position < session.log.topic.last:  # the line that says so comes first
+            self._moved.clear()
+            await self._moved.wait()
+        await self._write(self.block(session).encode())
+        if self._open_when_ready:
+            self._open(session.origin)
+
+    def block(self, session: "Session") -> str:
+        """The block: URL, services, dashboard, keys."""
+        bold, dim = self._style("1"), self._style("2")
+        status = session.view.status()
+        took = time.time() - session.started
+        heading = f"ready in {took:.1f} s" if status.ready else "not everything is up"
+        rows = []
+        name_width = max((len(one.name) for one in status.services), default=0)
+        kind_width = max((len(self._kind(one.name, one.kind)) for one in status.services), default=0)
+        for one in status.services:
+            service = session.supervisor.services.get(one.name)
+            seconds = service.ready_seconds if service is not None else None
+            state = f"{one.state} in {seconds:.1f} s" if one.state == "ready" and seconds is not None else one.state
+            where = f":{one.port}" if one.port and service is not None else ""
+            dot = paint("●", DOTS.get(one.state, "33"), colored=self._colored)
+            rows.append(
+                f"  {dot} {one.name:<{name_width}}  {dim(self._kind(one.name, one.kind).ljust(kind_width))}"
+                f"  {state:<18} {dim(where)}".rstrip()
+            )
+        ticket = session.keys.issue_ticket(12 * 3600)
+        lines = [
+            "",
+            f"  {bold('devproxy')}  {session.config.name}  {dim(heading)}",
+            "",
+            f"  {paint('➜', '32', colored=self._colored)}  {bold(session.origin)}",
+            f"     {dim('dashboard')}  {session.origin}/__devproxy/login?ticket={ticket}",
+            "",
+            *rows,
+            "",
+        ]
+        if self._modes is not None:
+            lines += [f"  {dim('h help · o open · r restart · l filter · c clear · q quit')}", ""]
+        return "\n".join(lines) + "\n"
+
+    def _kind(self, name: str, kind: str) -> str:
+        return self._frameworks.get(name) or kind
+
+    def _style(self, sgr: str) -> Callable[[str], str]:
+        return lambda text: paint(text, sgr, colored=self._colored)
+
+    # -- keys and job control
+
+    def _listen(self, session: "Session", stack: ExitStack) -> None:
+        loop = asyncio.get_running_loop()
+        keys = Keys(list(session.supervisor.services))
+        stdin = sys.stdin.fileno()
+        loop.add_reader(stdin, self._key, stdin, keys, session)
+        stack.callback(loop.remove_reader, stdin)
+        loop.add_signal_handler(signal.SIGTSTP, self._suspend, session)
+        loop.add_signal_handler(signal.SIGWINCH, self._resized, session)
+        stack.callback(loop.remove_signal_handler, signal.SIGTSTP)
+        stack.callback(loop.remove_signal_handler, signal.SIGWINCH)
+
+    def _key(self, stdin: int, keys: Keys, session: "Session") -> None:
+        data = os.read(stdin, 64)
+        if not data:
+            session.end(signal.SIGHUP)  # the terminal is gone
+            return
+        if data[:1] == b"\x1b":
+            return  # an arrow or a function key: nothing of ours
+        for key in data.decode("utf-8", "replace"):
+            self._act(keys.press(key), session)
+
+    def _act(self, pressed: Pressed, session: "Session") -> None:
+        if pressed.question:
+            self._say(f"  {pressed.question}\n")
+        match pressed.act:
+            case "help":
+                self._say("\n" + "".join(f"  {key}  {what}\n" for key, what in HELP) + "\n")
+            case "open":
+                self._open(session.origin)
+            case "clear":
+                self._say("\x1b[H\x1b[2J\x1b[3J" if self._colored else "\n")
+            case "quit":
+                session.end()
+            case "filter":
+                self._shown = frozenset(pressed.services)
+                self._say(f"  showing {' '.join(pressed.services) or 'all services'}\n")
+            case "restart":
+                for name in pressed.services or tuple(session.supervisor.services):
+                    session.supervisor.ask_restart(name)
+
+    def _suspend(self, session: "Session") -> None:
+        """Ctrl-Z: the whole tree stops, the terminal gets its modes back, then we stop; fg undoes it all."""
+        if self._modes is not None:
+            self._modes.leave()
+        session.supervisor.pause(signal.SIGSTOP)
+        os.kill(os.getpid(), signal.SIGSTOP)  # returns when somebody continues us
+        session.supervisor.pause(signal.SIGCONT)
+        if self._modes is not None and in_foreground():
+            self._modes.enter()
+
+    def _resized(self, session: "Session") -> None:
+        session.resize()
+
+
+def _settled(session: "Session", name: str) -> bool:
+    service = session.supervisor.services[name]
+    return service.life.state in SETTLED or service.spec.start == "manual"
+
+
+def _write_all(fd: int, data: bytes | memoryview) -> None:
+    """Write everything; a reader that has gone is no error of ours here (the session goes on)."""
+    view = memoryview(data)
+    while view:
+        try:
+            view = view[os.write(fd, view) :]
+        except (BrokenPipeError, BlockingIOError):
+            return
+        except OSError:
+            return  # EIO: the terminal is gone; SIGHUP tells the session
+
+
+def frameworks_of(plan: dict[str, Any]) -> dict[str, str]:
+    """What each service is, by the plan's word for it."""
+    return {one["name"]: one["framework"] for one in plan.get("services", []) if one.get("framework")}

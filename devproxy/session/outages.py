@@ -1,0 +1,79 @@
+"""What a failure is told as: the facts that the supervisor and the log know, put together. Pure."""
+
+from collections.abc import Sequence
+
+from devproxy.processes.lifecycle import Life
+from devproxy.proxy.exchange import Failure
+from devproxy.proxy.failures import Outage
+from devproxy.session.words import exit_words
+
+LINES = 30
+
+
+def describe(
+    failure: Failure,
+    *,
+    service: str,
+    life: Life | None,
+    port: int | None,
+    waits_for: Sequence[str] = (),
+    lines: Sequence[str] = (),
+    traceback: Sequence[str] = (),
+) -> Outage:
+    """The outage of `service`, for a request that failed. life: None for an upstream that is not ours to run."""
+    if life is None:
+        return Outage(
+            failure.status,
+            f"{service} cannot be reached",
+            failure.reason or "It refused the connection.",
+            "It is not started by devproxy: see that it runs.",
+            service=service,
+        )
+    state = "stopped" if life.next == "stopped" else life.state
+    title, detail, hint = _words(failure, service, life, state, port, waits_for)
+    return Outage(
+        failure.status,
+        title,
+        detail,
+        hint,
+        service=service,
+        state=state,
+        exit=exit_words(life.exit) if life.exit is not None and state in ("crashed", "failing") else "",
+        lines=tuple(lines),
+        traceback=tuple(traceback) if state in ("crashed", "failing") else (),
+        recovers=state != "ready",
+    )
+
+
+def _words(
+    failure: Failure, name: str, life: Life, state: str, port: int | None, waits_for: Sequence[str]
+) -> tuple[str, str, str]:
+    restart = f"Or restart it by hand: `devproxy restart {name}`."
+    match state:
+        case "waiting":
+            waiting = f"It waits for {' and '.join(waits_for)}." if waits_for else ""
+            return f"{name} has not started yet", waiting, ""
+        case "freeing" | "starting" | "restarting":
+            return f"{name} is {'restarting' if state == 'restarting' else 'starting'}", "", ""
+        case "crashed":
+            why = life.reason or (f"It {exit_words(life.exit)}." if life.exit is not None else "")
+            if life.backoff is not None:
+                return f"{name} has crashed", why, f"It starts again in {life.backoff:g} s. {restart}"
+            if life.rules.watched:
+                return f"{name} has crashed", why, f"It starts again when a file is saved. {restart}"
+            return f"{name} has crashed", why, f"Start it again: `devproxy restart {name}`."
+        case "failing":
+            return f"{name} is failing", life.reason, restart
+        case "stopped" | "done":
+            return (
+                f"{name} does not run",
+                "It was stopped." if state == "stopped" else "It has done its work.",
+                (f"Start it: `devproxy start {name}`."),
+            )
+    if failure.reason:
+        return f"{name} gave no answer", failure.reason, "Its last lines may say why."
+    return (
+        f"{name} refuses connections",
+        f"Its process runs, but nothing of it answers on port {port}." if port else "Its process runs, but refuses.",
+        "Its last lines may say where it listens. Set `port` in devproxy.toml to that.",
+    )

@@ -1,0 +1,62 @@
+"""One session a root: the lock that says so, and where its clients find it.
+
+A lock on an open file cannot be left behind by a crash (flock(2)); session.json and the socket can, and
+whoever takes the lock replaces them.
+"""
+
+import fcntl
+import json
+import os
+import secrets
+from pathlib import Path
+from typing import Any
+
+from devproxy.errors import DevproxyError
+from devproxy.paths import make_state_dir, socket_path
+
+SESSION_FILE = "session.json"
+
+
+class AlreadyRunning(DevproxyError):
+    """Another session runs in this root."""
+
+    exit_code = 0
+
+
+class Place:
+    """This session's hold on its root.
+
+    Owns: the lock, session.json and the control socket's path; `leave` gives them up.
+    """
+
+    def __init__(self, root: Path) -> None:
+        """Take the root.
+
+        Raises: AlreadyRunning: another session has it; DevproxyError: the state folder cannot be used.
+        """
+        self.root = root
+        self.state = make_state_dir(root)
+        self.logs = self.state / "logs"
+        self.id = secrets.token_hex(4)
+        self.socket = socket_path(root)
+        self._lock = os.open(self.state / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            os.close(self._lock)
+            raise AlreadyRunning(f"devproxy already runs in {root}") from None
+        self.socket.unlink(missing_ok=True)
+
+    def announce(self, facts: dict[str, Any]) -> None:
+        """Write session.json: for scripts, and for people who look."""
+        path = self.state / SESSION_FILE
+        fresh = path.with_suffix(".new")
+        fresh.touch(mode=0o600)
+        fresh.write_text(json.dumps({"id": self.id, "pid": os.getpid(), "socket": str(self.socket), **facts}))
+        fresh.replace(path)
+
+    def leave(self) -> None:
+        """Give the root up."""
+        self.socket.unlink(missing_ok=True)
+        (self.state / SESSION_FILE).unlink(missing_ok=True)
+        os.close(self._lock)

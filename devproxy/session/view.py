@@ -1,0 +1,182 @@
+"""The session as the control API sees it."""
+
+import asyncio
+import os
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from devproxy import __version__
+from devproxy.config.model import Service as Declared
+from devproxy.control.access import Keys
+from devproxy.control.models import LastExit, ServiceStatus, SessionStatus
+from devproxy.events import Event, rfc3339
+from devproxy.hub.topic import Topic
+from devproxy.logs.log import Log
+from devproxy.processes.service import Service
+from devproxy.proxy.head import BadHead, parse_request
+from devproxy.proxy.routes import CompiledRoute
+from devproxy.session.words import exit_words, signal_name
+
+if TYPE_CHECKING:
+    from devproxy.session.session import Session
+
+
+class SessionView:
+    """A devproxy.control.target.Target. Answers from what the session knows; owns nothing."""
+
+    def __init__(self, session: "Session") -> None:
+        self._session = session
+
+    @property
+    def boot(self) -> str:
+        return self._session.place.id
+
+    @property
+    def port(self) -> int:
+        return self._session.port
+
+    @property
+    def keys(self) -> Keys:
+        return self._session.keys
+
+    @property
+    def log(self) -> Log:
+        return self._session.log
+
+    @property
+    def log_directory(self) -> Path:
+        return self._session.place.logs
+
+    @property
+    def events(self) -> Topic[Event]:
+        return self._session.events
+
+    @property
+    def live(self) -> Topic[dict[str, Any]]:
+        return self._session.live
+
+    def status(self) -> SessionStatus:
+        session = self._session
+        services = [self._service(declared) for declared in session.config.services]
+        return SessionStatus(
+            name=session.config.name,
+            root=str(session.config.root),
+            pid=os.getpid(),
+            url=session.origin,
+            ready=session.supervisor.is_ready and not session.is_ending,
+            urls=[session.origin],
+            services=services,
+            session=session.place.id,
+            version=__version__,
+            started=rfc3339(session.started),
+        )
+
+    def _service(self, declared: Declared) -> ServiceStatus:
+        service = self._session.supervisor.services.get(declared.name)
+        if service is None:  # a static folder, or a URL: nothing of ours to run
+            since = rfc3339(self._session.started)
+            port = self._session.port if declared.static is not None else urlsplit(declared.url or "").port
+            return ServiceStatus(declared.name, declared.kind, "ready", port=port, url=declared.url, since=since)
+        life = service.life
+        host, port = service.addresses[0] if service.addresses else ("", service.port)
+        name = f"[{host}]" if ":" in host else host
+        return ServiceStatus(
+            name=declared.name,
+            kind=declared.kind,
+            state=life.state,
+            pid=service.child.pid if service.child is not None else None,
+            port=port,
+            url=f"http://{name}:{port}" if host else None,
+            since=rfc3339(service.since),
+            restarts=service.restarts,
+            last_exit=_last_exit(service),
+            message=self._message(service),
+            optional=declared.optional,
+        )
+
+    def _message(self, service: Service) -> str | None:
+        life = service.life
+        if waits := self._session.supervisor.waits_for(service.spec.name):
+            return f"waits for {' and '.join(waits)}"
+        if life.state in ("crashed", "failing"):
+            why = life.reason or (exit_words(life.exit) if life.exit is not None else "")
+            if life.backoff is not None:
+                return f"{why}; starts again in {life.backoff:g} s"
+            return f"{why}; starts again when a file is saved" if life.rules.watched else why
+        return service.note or None
+
+    def plan(self) -> dict[str, Any]:
+        return self._session.options.plan
+
+    def routes(self, url: str | None) -> dict[str, Any]:
+        table = self._session.routes
+        answer: dict[str, Any] = {"routes": [_route(route) for route in table.routes]}
+        if url is not None:
+            parts = urlsplit(url)
+            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+            host = parts.netloc or f"localhost:{self._session.port}"
+            try:
+                request = parse_request(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
+            except BadHead as error:
+                return {**answer, "match": None, "error": error.reason}
+            match = table.match(request)
+            answer["match"] = _route(match) if match is not None else None
+        return answer
+
+    def metrics(self) -> dict[str, float]:
+        services = self._session.supervisor.services.values()
+        return {
+            "devproxy_services": len(services),
+            "devproxy_services_ready": sum(service.life.state == "ready" for service in services),
+            "devproxy_restarts_total": sum(service.restarts for service in services),
+            "devproxy_log_lines_total": self._session.log.topic.last,
+            "devproxy_uptime_seconds": datetime.now(UTC).timestamp() - self._session.started,
+        }
+
+    def env(self, service: str) -> dict[str, str]:
+        found = self._session.supervisor.services.get(service)
+        return dict(found.environment) if found is not None else {}
+
+    async def start(self, service: str) -> None:
+        await self._ask(service, self._session.supervisor.ask_start)
+
+    async def stop(self, service: str) -> None:
+        await self._ask(service, self._session.supervisor.ask_stop)
+
+    async def restart(self, service: str) -> None:
+        await self._ask(service, self._session.supervisor.ask_restart)
+
+    async def _ask(self, service: str, ask: Callable[[str], None]) -> None:
+        """Ask, and return once the service's life shows it. A folder or a URL has nothing to start."""
+        found = self._session.supervisor.services.get(service)
+        if found is None:
+            return
+        ask(service)
+        while not found.is_idle:  # noqa: ASYNC110 - not a wait on time: turns of the loop
+            await asyncio.sleep(0)  # its task handles what it was told in the loop's next turns
+
+    def stop_session(self) -> None:
+        self._session.end()
+
+
+def _last_exit(service: Service) -> LastExit | None:
+    exit_ = service.life.exit
+    if exit_ is None:
+        return None
+    name = signal_name(exit_.signal) if exit_.signal is not None else None
+    return LastExit(exit_.code, name, rfc3339(service.exited))
+
+
+def _route(route: CompiledRoute) -> dict[str, Any]:
+    return {
+        "prefix": route.route.prefix,
+        "regex": route.route.regex,
+        "to": route.to,
+        "host": route.route.host,
+        "methods": list(route.route.methods),
+        "accept": route.route.accept,
+        "strip_prefix": route.route.strip_prefix,
+    }

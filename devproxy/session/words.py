@@ -1,0 +1,54 @@
+"""What a change is called in the log, and how an exit is told. Pure."""
+
+import signal
+
+from devproxy.processes.lifecycle import Exit, Life
+
+
+def exit_words(exit_: Exit) -> str:
+    """How a process ended, in words: "exited with code 3", "was ended by SIGKILL"."""
+    if exit_.signal is not None:
+        return f"was ended by {signal_name(exit_.signal)}"
+    if exit_.code is not None and exit_.code > 128 and signal_name(exit_.code - 128).startswith("SIG"):
+        return f"exited with code {exit_.code} ({signal_name(exit_.code - 128)})"  # a shell tells a signal so
+    return f"exited with code {exit_.code}"
+
+
+def signal_name(number: int) -> str:
+    """SIGTERM for 15; the number itself if there is no such signal."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return str(number)
+
+
+def change_words(name: str, before: Life, life: Life, *, ready_seconds: float | None, note: str) -> tuple[str, str]:
+    """What to say of a change, and its level; an empty sentence if it needs none."""
+    if life.state == before.state:
+        return "", "info"
+    match life.state:
+        case "ready":
+            took = f" in {ready_seconds:.1f} s" if ready_seconds is not None else ""
+            return f"{name} is ready{took}" + (f"; it {note}" if note else ""), "info"
+        case "restarting":
+            return f"{name} restarts", "info"
+        case "failing":
+            return f"{name} is failing: {life.reason}", "error"
+        case "crashed":
+            return f"{name} {_death(life)}", "error"
+        case "done":
+            return f"{name} is done", "info"
+        case "stopped" if before.alive:
+            return f"{name} stopped", "info"
+    return "", "info"
+
+
+def _death(life: Life) -> str:
+    why = life.reason or (exit_words(life.exit) if life.exit is not None else "ended")
+    if life.reason:
+        why = f"could not be started: {life.reason}"
+    if life.backoff is not None:
+        return f"{why}; it starts again in {life.backoff:g} s"
+    if life.rules.watched:
+        return f"{why}; it starts again when a file is saved"
+    return f"{why}; it is not started again"
