@@ -9,6 +9,7 @@ import html
 import json
 import re
 from base64 import b64encode
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from http import HTTPStatus
@@ -21,6 +22,9 @@ from devproxy.proxy.hold import is_document
 RETRY_AFTER_SECONDS = 1
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[\x00-\x08\x0b-\x1f\x7f]")
+_FRAME: Final = re.compile(r'  File "|    at ')
+_LIBRARY: Final = re.compile(r"site-packages|dist-packages|/lib/python3|<frozen |node_modules|node:internal|\(node:")
+_HEADINGS: Final = ("Traceback (most recent call last)", "During handling of", "The above exception")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def _policy() -> str:
 
 def _page(outage: Outage) -> bytes:
     coming = outage.state in ("waiting", "freeing", "starting", "restarting")
-    recovers = f' data-devproxy-outage="{html.escape(outage.service)}"' if outage.recovers else ""
+    recovers = f' data-devproxy-outage="{_escaped(outage.service)}"' if outage.recovers else ""
     refresh = '<meta http-equiv="refresh" content="1">' if coming and outage.recovers else ""
     without_script = (
         "" if coming or not outage.recovers else '<noscript><meta http-equiv="refresh" content="2"></noscript>'
@@ -126,32 +130,66 @@ def _page(outage: Outage) -> bytes:
     script = '<script src="/__devproxy/client.js" async></script>' if outage.recovers else ""
     label = " · ".join(word for word in (outage.service, outage.state or str(outage.status)) if word)
     body = [
-        f'<p class="state">{html.escape(label)}</p>',
-        f"<h1>{html.escape(outage.title)}</h1>",
+        f'<p class="state">{_escaped(label)}</p>',
+        f"<h1>{_escaped(outage.title)}</h1>",
         f"<p>{_text(outage.detail)}</p>" if outage.detail else "",
         f'<p class="hint">{_text(outage.hint)}</p>' if outage.hint else "",
-        _block("Traceback", outage.traceback, "bad"),
-        _block("Last lines", outage.lines, ""),
     ]
+    if outage.traceback:
+        condensed = condense(outage.traceback)
+        body.append(_block("What it says", condensed, "bad"))
+        body.append(_folded("The whole traceback", outage.traceback) if condensed != outage.traceback else "")
+        body.append(_folded("Its last lines", outage.lines))
+    else:
+        body.append(_block("Its last lines", outage.lines, ""))
     if outage.recovers:
         body.append("<footer>This page reloads itself when the service is ready again.</footer>")
     return (
         f'<!doctype html>\n<html lang="en"{recovers}>\n<head><meta charset="utf-8">'
         f'<meta name="viewport" content="width=device-width,initial-scale=1">{refresh}{without_script}'
-        f"<title>{html.escape(outage.title)}</title><style>{_style()}</style>{script}</head>\n"
+        f"<title>{_escaped(outage.title)}</title><style>{_style()}</style>{script}</head>\n"
         f'<body class="{"coming" if coming else "broken"}"><main>\n'
         + "\n".join(filter(None, body))
         + "\n</main></body></html>\n"
     ).encode("utf-8", "replace")
 
 
+def condense(traceback: Sequence[str]) -> tuple[str, ...]:
+    """A traceback with the error first, and the frames of libraries left out: what the reader can mend.
+
+    If every frame is a library's, the last one stays. Python's and Node's shapes are known.
+    """
+    frames: list[list[str]] = []
+    error: list[str] = []
+    for line in map(plain, traceback):
+        if _FRAME.match(line):
+            frames.append([line])
+        elif frames and line.startswith("    "):
+            frames[-1].append(line)
+        elif line and not line.startswith(_HEADINGS):
+            error.append(line)
+    own = [frame for frame in frames if not _LIBRARY.search(frame[0])] or frames[-1:]
+    return (*error, *(line for frame in own for line in frame))
+
+
+def _escaped(text: str) -> str:
+    return html.escape(plain(text))
+
+
 def _text(sentence: str) -> str:
     """A sentence as HTML; what stands between backquotes is code."""
-    return re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(plain(sentence)))
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", _escaped(sentence))
 
 
-def _block(title: str, lines: tuple[str, ...], kind: str) -> str:
+def _folded(title: str, lines: Sequence[str]) -> str:
     if not lines:
         return ""
-    text = html.escape("\n".join(plain(line) for line in lines))
+    text = "\n".join(map(_escaped, lines))
+    return f'<details><summary>{title}</summary><pre tabindex="0">{text}</pre></details>'
+
+
+def _block(title: str, lines: Sequence[str], kind: str) -> str:
+    if not lines:
+        return ""
+    text = "\n".join(map(_escaped, lines))
     return f'<section><h2>{title}</h2><pre class="{kind}" tabindex="0">{text}</pre></section>'

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from devproxy.config.model import Route
 from devproxy.proxy.head import RequestHead
 
+_PORT = re.compile(rb":[0-9]*\Z")
 _VITE = (b"vite-hmr", b"vite-ping")
 
 
@@ -28,7 +29,7 @@ class CompiledRoute:
                 return False
         elif not under(path, self.prefix):
             return False
-        if self.host and request.host.lower().partition(b":")[0] != self.host:
+        if self.host and _PORT.sub(b"", request.host.lower()) != self.host:
             return False
         if self.methods and request.method not in self.methods:
             return False
