@@ -1,5 +1,9 @@
 """The configuration: one frozen object, made at the edge, each value checked.
 
-model.py   what a config holds (values only)
-load.py    devproxy.toml or [tool.devproxy] -> Config, strictly: file, line and key of every problem
+model.py      what a config holds (values only)
+root.py       where a project's root is, and whether it has a config
+load.py       devproxy.toml or [tool.devproxy] -> Config, strictly: file, line and key of every problem
+schema.py     reading a table strictly, with the nearest key   positions.py  which line a key stands on
+services.py   [services.NAME]     routes.py  [[routes]]        checks.py     what must hold among services
+dump.py       a Config as a commented devproxy.toml
 """

@@ -122,6 +122,21 @@ class Logs:
 
 
 @dataclass(frozen=True, slots=True)
+class Capture:
+    """What the request inspector keeps besides the facts of each exchange."""
+
+    bodies: bool = False
+    frames: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Bus:
+    """Where topics meet across machines; "" keeps them in memory."""
+
+    url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Config:
     """The whole of it. `source` is the file it came from, None if it was discovered."""
 
@@ -136,6 +151,8 @@ class Config:
     hold: Hold = Hold()
     reload: Reload = Reload()
     logs: Logs = Logs()
+    capture: Capture = Capture()
+    bus: Bus = Bus()
 
     def service(self, name: str) -> Service:
         """The service of that name; KeyError if there is none."""

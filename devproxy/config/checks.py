@@ -1,0 +1,67 @@
+"""What must hold between services, once each one has been read."""
+
+from collections.abc import Mapping, Sequence
+
+from devproxy.config.model import Service
+from devproxy.config.schema import KeyPath, Problems, nearest, show
+
+
+def check_services(services: Sequence[Service], path: KeyPath, gateway_port: int, problems: Problems) -> None:
+    """Note ports given twice, dependencies on nobody, and circles of dependencies.
+
+    Args: path: where the table of services stands.
+    """
+    check_ports(services, path, gateway_port, problems)
+    check_dependencies(services, path, problems)
+    cycle = find_cycle({service.name: list(service.depends_on) for service in services})
+    if cycle:
+        circle = " → ".join((*cycle, cycle[0]))
+        problems.add((*path, cycle[0], "depends_on"), f"services wait for one another in a circle: {circle}")
+
+
+def check_ports(services: Sequence[Service], path: KeyPath, gateway_port: int, problems: Problems) -> None:
+    holders: dict[int, str] = {}
+    for service in services:
+        if not isinstance(service.port, int):
+            continue
+        where = (*path, service.name, "port")
+        if service.port == gateway_port:
+            problems.add(where, f"{service.port} is the port of the gateway itself; give one of them another")
+        elif (other := holders.setdefault(service.port, service.name)) != service.name:
+            problems.add(where, f"{service.port} is the port of {other} already; give one of them another")
+
+
+def check_dependencies(services: Sequence[Service], path: KeyPath, problems: Problems) -> None:
+    by_name = {service.name: service for service in services}
+    for service in services:
+        for name, condition in service.depends_on.items():
+            where = (*path, service.name, "depends_on", name)
+            needed = by_name.get(name)
+            if needed is None:
+                hint = nearest(name, by_name) or f"; the services are: {', '.join(by_name)}"
+                problems.add(where, f"no service {show(name)}{hint}")
+            elif condition == "exited-ok" and needed.command is None:
+                problems.add(where, f'{name} has no command, so it never exits; expected "ready" or "started"')
+
+
+def find_cycle(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:
+    """The names along one circle, from the one declared first; () if there is none."""
+    order = list(needs)
+    done: set[str] = set()
+    for start in order:
+        trail: list[str] = []  # the services on the way from `start`, each needing the next
+        ahead = [iter([start])]
+        while ahead:
+            name = next(ahead[-1], None)
+            if name is None:
+                ahead.pop()
+                if trail:
+                    done.add(trail.pop())
+            elif name in trail:
+                circle = trail[trail.index(name) :]
+                first = circle.index(min(circle, key=order.index))
+                return (*circle[first:], *circle[:first])
+            elif name not in done and name in needs:
+                trail.append(name)
+                ahead.append(iter(needs[name]))
+    return ()
