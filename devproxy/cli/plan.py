@@ -81,7 +81,7 @@ def project_root(directory: Path | None) -> Path:
 
     Raises: UsageError: DIR is no folder.
     """
-    from devproxy.config.load import find_root
+    from devproxy.config.root import find_root
     from devproxy.errors import UsageError
 
     if directory is not None and not directory.is_dir():

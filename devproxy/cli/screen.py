@@ -11,7 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from devproxy.cli.console import paint, use_color
 from devproxy.cli.keys import HELP, Keys, Pressed
@@ -26,19 +26,15 @@ DOTS: Final = {"ready": "32", "done": "32", "crashed": "31", "failing": "31", "s
 SETTLED: Final = frozenset({"ready", "done", "crashed", "failing", "stopped"})
 
 
-class Opener(Protocol):
-    """Opens a URL for the user."""
-
-    def __call__(self, url: str) -> None: ...
-
-
 class Screen:
     """The terminal of one `up`. Awaited by the session as its attendant; ends with the log.
 
     Args: frameworks: what each service is, for the block; open_url: how to open the browser.
     """
 
-    def __init__(self, *, frameworks: dict[str, str], open_url: Opener, open_when_ready: bool = False) -> None:
+    def __init__(
+        self, *, frameworks: dict[str, str], open_url: Callable[[str], object], open_when_ready: bool = False
+    ) -> None:
         self._frameworks = frameworks
         self._open = open_url
         self._open_when_ready = open_when_ready

@@ -9,9 +9,13 @@ import typer
 from devproxy.cli.status import AsJson, Directory
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from signal import Signals
+
     from devproxy.config.model import Config, Service
     from devproxy.ports.facts import Judged
     from devproxy.session.claims import Choice
+    from devproxy.session.place import Place
     from devproxy.session.session import Options
 
 WAIT_SECONDS = 60.0
@@ -46,13 +50,10 @@ def up(
         $ devproxy up -d --wait && npm run e2e; devproxy down
         $ devproxy up -d --wait --json | jq -r .url
     """
-    from devproxy.config.load import find_root
+    from devproxy.cli.plan import project_root
     from devproxy.errors import UsageError
 
-    start = (directory or Path.cwd()).absolute()
-    if not start.is_dir():
-        raise UsageError(f"{start} is no folder")
-    root = find_root(start)
+    root = project_root(directory)
     if wait and not detach:
         raise UsageError("--wait goes with -d", hint="in the foreground, the services' lines show when all is ready")
     if detach:
@@ -88,16 +89,33 @@ def _foreground(root: Path, *, port: int | None, manners: tuple[bool, bool], ope
     from devproxy.session.session import Options
 
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
-    options = Options(port, Manners(ask, *manners), plan, movable, verbose)
+    run(config, place, Options(port, Manners(ask, *manners), plan, movable, verbose), open_page=open_page)
+
+
+def run(
+    config: "Config",
+    place: "Place",
+    options: "Options",
+    *,
+    open_page: bool = False,
+    clean_up: "Callable[[], None]" = lambda: None,
+) -> None:
+    """Run a session on this terminal until it ends; dies by the signal that ended it, if one did.
+
+    Owns: the place, which it leaves; `clean_up` is called when nothing runs any more.
+    """
+    from devproxy.cli.console import die_by
+
     try:
-        run(config, place, options, open_page=open_page)
+        ended_by = _run(config, place, options, open_page=open_page)
     finally:
         place.leave()
+        clean_up()
+    if ended_by is not None:
+        die_by(ended_by)
 
 
-def run(config: "Config", place: Any, options: "Options", *, open_page: bool = False) -> None:
-    """Run a session on this terminal until it ends; dies by the signal that ended it."""
-    from devproxy.cli.console import die_by
+def _run(config: "Config", place: "Place", options: "Options", *, open_page: bool) -> "Signals | None":
     from devproxy.session.session import Session
 
     session = Session(config, place, options)
@@ -111,9 +129,7 @@ def run(config: "Config", place: Any, options: "Options", *, open_page: bool = F
         session.abandon()
         raise
     session.run(screen.attend)
-    if session.ended_by is not None:
-        place.leave()
-        die_by(session.ended_by)
+    return session.ended_by
 
 
 def read_project(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
@@ -123,19 +139,31 @@ def read_project(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
     """
     import os
 
-    from devproxy.config.load import load
-    from devproxy.discovery.plan import Plan
+    from devproxy.config.root import has_config
 
-    config = load(root)
-    if config is not None:
-        # A number in a config is meant; only what was discovered, or says "auto", may move.
-        movable = frozenset(service.name for service in config.services if service.port == "auto")
-        return config, Plan.from_config(config).to_json(), movable
+    if has_config(root):
+        return _read_config(root)
     from devproxy.discovery.discover import discover
 
     plan = discover(root, environ=os.environ)
     movable = frozenset(planned.name for planned in plan.services if planned.assigned)
     return plan.config(), plan.to_json(), movable
+
+
+def _read_config(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
+    from devproxy.config.load import load
+    from devproxy.discovery.plan import Plan
+    from devproxy.errors import UsageError
+
+    config = load(root)
+    if config is None or not config.services:
+        raise UsageError(
+            f"the config of {root} declares no services, so nothing would run",
+            hint="a config replaces what is worked out; without it, `devproxy plan` shows what that would be",
+        )
+    # A number in a config is meant; only what was discovered, or says "auto", may move.
+    movable = frozenset(service.name for service in config.services if service.port == "auto")
+    return config, Plan.from_config(config).to_json(), movable
 
 
 def _attach(root: Path) -> None:

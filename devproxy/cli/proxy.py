@@ -1,0 +1,84 @@
+"""`devproxy proxy`: only the gateway, in front of what already runs."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from devproxy.config.model import Config
+
+
+def proxy(
+    url: Annotated[str, typer.Argument(metavar="URL", help="Where everything goes that no --route takes.")],
+    route: Annotated[
+        list[str] | None,
+        typer.Option("--route", metavar="PREFIX=URL", help="Send a path prefix elsewhere; may be repeated."),
+    ] = None,
+    port: Annotated[
+        int | None,
+        typer.Option("--port", "-p", metavar="PORT", min=1, max=65535, help="The public port, instead of 4400."),
+    ] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
+) -> None:
+    """Only the gateway, in front of what already runs: an IDE's debugger, a container.
+
+    Nothing is started and nothing is stopped. A server that restarts is waited for.
+
+    Examples:
+        $ devproxy proxy http://localhost:5173
+        $ devproxy proxy localhost:5173 --route /api=localhost:8000 --route /ws=localhost:8000
+    """
+    from devproxy.cli.up import run
+    from devproxy.discovery.plan import Plan
+    from devproxy.session.place import Place
+    from devproxy.session.session import Options
+
+    config = config_of(url, route or [], port)
+    # A place of its own for each port: a session of the project we stand in is none of its business.
+    place = Place(config.root / f"proxy {config.port}")
+    run(config, place, Options(plan=Plan.from_config(config).to_json()), open_page=open_)
+
+
+def config_of(url: str, routes: list[str], port: int | None) -> "Config":
+    """The config of a gateway alone.
+
+    Raises: UsageError: a URL or a route is malformed.
+    """
+    from devproxy.config.model import DEFAULT_PORT, Config, Route, Service
+
+    here = Path.cwd()
+    targets = {"/": checked_url(url), **dict(split_route(text) for text in routes)}
+    names = {prefix: prefix.strip("/").replace("/", "-") or "web" for prefix in targets}
+    services = [Service(names[prefix], "backend", here, url=target) for prefix, target in targets.items()]
+    found: list[Route] = [Route(to=(names[prefix],), prefix=prefix) for prefix in targets]
+    return Config("proxy", here, port=port or DEFAULT_PORT, services=tuple(services), routes=tuple(found))
+
+
+def split_route(text: str) -> tuple[str, str]:
+    """PREFIX=URL as a pair. Raises: UsageError."""
+    from devproxy.errors import UsageError
+
+    prefix, equals, url = text.partition("=")
+    if not equals or not prefix.startswith("/"):
+        raise UsageError(f"--route {text} is not PREFIX=URL", hint="for example --route /api=http://localhost:8000")
+    return prefix, checked_url(url)
+
+
+def checked_url(text: str) -> str:
+    """An upstream's URL, with its scheme. Raises: UsageError: it is none that we can speak to."""
+    from urllib.parse import urlsplit
+
+    from devproxy.errors import UsageError
+
+    url = text if "://" in text else f"http://{text}"
+    try:
+        parts = urlsplit(url)
+        valid = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+    except ValueError:
+        valid = False
+    if not valid:
+        raise UsageError(
+            f"{text} is not an address such as http://localhost:8000", hint="https upstreams are not supported yet"
+        )
+    return url
