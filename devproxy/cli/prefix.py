@@ -39,19 +39,22 @@ class Painter:
 
     def paint(self, chunk: "Chunk") -> bytes:
         """The lines of a chunk, each behind its prefix, fit for a terminal."""
-        sgr = LEVEL_SGR.get(chunk.level or "", b"") if chunk.service == OURS else b""
-        return self.lines(chunk.service, chunk.data, sgr)
+        return self.lines(chunk.service, chunk.data, chunk.level)
 
-    def line(self, service: str, text: str) -> bytes:
+    def line(self, service: str, text: str, level: str | None = None) -> bytes:
         """One line behind its prefix."""
-        return self.lines(service, text.encode("utf-8", "replace") + b"\n")
+        return self.lines(service, text.encode("utf-8", "replace") + b"\n", level)
 
     def note(self, text: str) -> bytes:
         """A line of devproxy's that is not in the log."""
-        return self.lines(OURS, text.encode() + b"\n", LEVEL_SGR["warning"])
+        return self.lines(OURS, text.encode() + b"\n", "warning")
 
-    def lines(self, service: str, data: bytes, sgr: bytes = b"") -> bytes:
-        """Whole lines, each behind its prefix. A line that sets a colour does not colour the next."""
+    def lines(self, service: str, data: bytes, level: str | None = None) -> bytes:
+        """Whole lines, each behind its prefix. A line that sets a colour does not colour the next.
+
+        devproxy's own lines are in the colour of their level; what others print is never coloured by us.
+        """
+        sgr = LEVEL_SGR.get(level or "", b"") if service == OURS else b""
         if not data.isascii():
             # A byte of 0x80–0x9f alone is a control character for a terminal that is not in UTF-8.
             data = data.decode("utf-8", "replace").encode()

@@ -1,0 +1,249 @@
+"""Reading lines back from the files, live or after the session has ended.
+
+The order is that of the sessions and, within one, of the sequence numbers. A reader in another process sees a
+consistent end: index lines are written in the order of the numbers, so when the newest number is taken *before*
+the files are read, all lines up to it are there; what came later is left for the next reading.
+"""
+
+import heapq
+import re
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from devproxy.errors import UsageError
+from devproxy.logs import index
+from devproxy.logs.index import Entry
+from devproxy.logs.levels import LEVELS, NAMES, Levels, at_least
+from devproxy.logs.moments import parse_moment
+from devproxy.logs.records import Record, records_of
+
+Position = tuple[int, int]  # rank of the session, sequence number
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Which lines. Without a cursor `limit` takes the newest, with one the first after it."""
+
+    services: tuple[str, ...] = ()  # empty: all
+    since: int | None = None  # µs since the epoch
+    until: int | None = None
+    grep: re.Pattern[str] | None = None  # searched in the text without colours
+    level: str | None = None  # this one and worse
+    limit: int | None = None
+    cursor: str | None = None  # SESSION-SEQ: only what came after
+    session: str | None = None  # only this one
+
+    def takes(self, record: Record) -> bool:
+        return (self.grep is None or self.grep.search(record.plain) is not None) and (
+            self.level is None or at_least(record.level, self.level)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What api/logs answers. `cursor` goes on after it; `dropped`: lines since the old cursor that are gone."""
+
+    records: list[Record]
+    cursor: str
+    dropped: int
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "records": [record.to_json() for record in self.records],
+            "cursor": self.cursor,
+            "dropped": self.dropped,
+        }
+
+
+def parse_query(
+    services: Iterable[str] = (),
+    *,
+    since: str | None = None,
+    until: str | None = None,
+    grep: str | None = None,
+    level: str | None = None,
+    limit: int | None = None,
+    cursor: str | None = None,
+) -> Query:
+    """A query from words, as the command line and the API get them; empty words count as absent.
+
+    Raises: UsageError: one of them makes no sense; says what would.
+    """
+    now = time.time()
+    if limit is not None and limit < 0:
+        raise UsageError(f"{limit} lines cannot be shown", hint="give a number from 0 up")
+    if cursor and parse_cursor(cursor) is None:
+        raise UsageError(f"{cursor!r} is not a cursor", hint="pass on the `cursor` of the last answer")
+    return Query(
+        services=tuple(services),
+        since=parse_moment(since, now) if since else None,
+        until=parse_moment(until, now) if until else None,
+        grep=parse_pattern(grep) if grep else None,
+        level=parse_level(level) if level else None,
+        limit=limit,
+        cursor=cursor or None,
+    )
+
+
+def parse_pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise UsageError(
+            f"{text!r} is not a regular expression: {error}", hint="put a \\ before ( [ * + ? . to search for them"
+        ) from error
+
+
+def parse_level(text: str) -> str:
+    try:
+        return NAMES[text.lower()]
+    except KeyError:
+        raise UsageError(f"there is no level {text!r}", hint=f"use one of {', '.join(LEVELS)}") from None
+
+
+def parse_cursor(text: str) -> tuple[str, int] | None:
+    """The session and the sequence number of SESSION-SEQ; None if it is none."""
+    session, dash, seq = text.rpartition("-")
+    return (session, int(seq)) if session and dash and re.fullmatch(r"[0-9]{1,18}", seq) else None
+
+
+def read(directory: Path, query: Query) -> Iterator[Record]:
+    """The lines that a query takes, oldest first, each with its session and its level. No logs: none."""
+    with Reading(directory, query) as reading:
+        yield from reading.records()
+
+
+def read_page(directory: Path, query: Query) -> Page:
+    """`read` as one answer, with the cursor that goes on after it."""
+    with Reading(directory, query) as reading:
+        records = list(reading.records())
+        is_cut = query.cursor and query.limit is not None and len(records) == query.limit
+        cursor = (records[-1].id() if records else query.cursor) if is_cut else reading.end_cursor
+        return Page(records, cursor or query.cursor or "", reading.dropped)
+
+
+def services(directory: Path) -> list[str]:
+    """The services that have lines here."""
+    return list(index.segments(directory))
+
+
+class Reading:
+    """One pass over the files. `dropped` counts while it runs (only a query with a cursor has it)."""
+
+    def __init__(self, directory: Path, query: Query) -> None:
+        self._directory = directory
+        self._query = query
+        ends = [
+            entry
+            for service, numbers in index.segments(directory).items()
+            for entry in islice(index.entries(directory, service, numbers, newest_first=True), 1)
+        ]
+        # After `ends`: a session enters its name before it writes, so each of theirs is here.
+        self._ranks = {session: rank for rank, session in enumerate(index.sessions(directory))}
+        newest = max(ends, key=self._position, default=None)
+        self._end = self._position(newest) if newest else (-1, 0)
+        self.end_cursor = f"{newest.session}-{newest.last_seq}" if newest else ""
+        # Listed anew: a segment begun since may hold lines up to that end.
+        self._segments = index.segments(directory)
+        self._files: dict[str, tuple[Path, BinaryIO]] = {}
+        self.dropped = 0
+
+    def __enter__(self) -> "Reading":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for _path, file in self._files.values():
+            file.close()
+
+    def records(self) -> Iterator[Record]:
+        query = self._query
+        if query.limit == 0:
+            return iter(())
+        if query.cursor is not None:
+            return islice(self._forward(), query.limit)
+        if query.limit is None:
+            return self._forward()
+        if query.level is None:
+            return iter(self._backward(query.limit))
+        return iter(deque(self._forward(), maxlen=query.limit))  # a traceback's level needs the lines before
+
+    def _forward(self) -> Iterator[Record]:
+        query, levels = self._query, Levels()
+        after = self._cursor_position()
+        expected = after
+        for entry in self._entries(list(self._segments) if query.cursor else self._wanted()):
+            at = self._position(entry)
+            if (at[0], entry.last_seq) <= after:
+                continue
+            if query.cursor and entry.first_seq > expected[1] + 1 and at[0] == expected[0]:
+                self.dropped += entry.first_seq - expected[1] - 1
+            expected = at[0], entry.last_seq
+            if not self._covers(entry):
+                continue
+            for each in self._read(entry):
+                record = replace(each, level=levels.of(each))
+                if (at[0], record.seq) > after and query.takes(record):
+                    yield record
+
+    def _backward(self, limit: int) -> list[Record]:
+        query, found = self._query, deque[Record]()
+        for entry in self._entries(self._wanted(), newest_first=True):
+            if query.since is not None and entry.time_us < query.since:
+                break
+            if self._covers(entry):
+                found.extendleft(record for record in reversed(self._read(entry)) if query.takes(record))
+            if len(found) >= limit:
+                break
+        levels = Levels()
+        if query.grep is None:
+            found = deque(replace(record, level=levels.of(record)) for record in found)
+        return list(found)[-limit:]
+
+    def _wanted(self) -> Sequence[str]:
+        return [name for name in self._segments if not self._query.services or name in self._query.services]
+
+    def _covers(self, entry: Entry) -> bool:
+        query = self._query
+        return (
+            (not query.services or entry.service in query.services)
+            and (query.session is None or entry.session == query.session)
+            and (query.since is None or entry.time_us >= query.since)
+            and (query.until is None or entry.time_us <= query.until)
+        )
+
+    def _entries(self, names: Sequence[str], *, newest_first: bool = False) -> Iterator[Entry]:
+        each = [index.entries(self._directory, name, self._segments[name], newest_first=newest_first) for name in names]
+        for entry in heapq.merge(*each, key=self._position, reverse=newest_first):
+            if self._position(entry) <= self._end:
+                yield entry
+
+    def _position(self, entry: Entry) -> Position:
+        # A session that is no longer listed is older than those that are.
+        return self._ranks.get(entry.session, -1), entry.first_seq
+
+    def _cursor_position(self) -> Position:
+        """Where the query's cursor is; before everything when there is none, or its session is forgotten."""
+        cursor = parse_cursor(self._query.cursor or "")
+        if cursor is None or cursor[0] not in self._ranks:
+            return -1, -1
+        return self._ranks[cursor[0]], cursor[1]
+
+    def _read(self, entry: Entry) -> list[Record]:
+        """The records of an entry; none when its segment was rotated away meanwhile."""
+        path, file = self._files.get(entry.service, (None, None))
+        if path != entry.path or file is None:
+            if file:
+                file.close()
+            with suppress(FileNotFoundError):
+                file = entry.path.open("rb")
+                self._files[entry.service] = entry.path, file
+        if file is None or file.closed:
+            return []
+        file.seek(entry.offset)
+        return records_of(entry.chunk(file.read(entry.length)), entry.session)

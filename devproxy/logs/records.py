@@ -1,0 +1,102 @@
+"""A chunk is how lines travel, a record is how one is read."""
+
+import re
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from devproxy.logs.levels import detect
+
+SGR = re.compile("\x1b\\[[0-9;:]*m")  # the only escapes that the filter lets through
+
+
+@dataclass(frozen=True, slots=True)
+class Chunk:
+    """Whole lines of one stream of one service, as they are stored: filtered bytes.
+
+    `data` is `count` lines, each ending in \\n. `level` is set when whoever wrote them knew it.
+    """
+
+    first_seq: int
+    count: int
+    time_us: int  # since the epoch
+    service: str
+    stream: str  # stdout stderr file devproxy
+    data: bytes
+    level: str | None = None
+
+    @property
+    def last_seq(self) -> int:
+        return self.first_seq + self.count - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One line. `text` keeps its colours (SGR escapes) and has no line end."""
+
+    seq: int
+    time_us: int
+    service: str
+    stream: str
+    text: str
+    level: str | None = None
+    session: str = ""
+
+    @property
+    def plain(self) -> str:
+        """The text without colours."""
+        return SGR.sub("", self.text) if "\x1b" in self.text else self.text
+
+    def id(self, session: str = "") -> str:
+        """SESSION-SEQ: names this line for ever, and is the cursor that resumes after it."""
+        return f"{session or self.session}-{self.seq}"
+
+    def to_json(self, session: str = "") -> dict[str, Any]:
+        """The contract's log record. `text` is plain; `ansi` is there only if the line has colours."""
+        plain = self.plain
+        record: dict[str, Any] = {
+            "id": self.id(session),
+            "seq": self.seq,
+            "time": timestamp(self.time_us),
+            "service": self.service,
+            "stream": self.stream,
+            "text": plain,
+            "level": self.level,
+        }
+        if plain != self.text:
+            record["ansi"] = self.text
+        return record
+
+
+def timestamp(time_us: int) -> str:
+    """RFC 3339 in UTC with microseconds."""
+    seconds, micros = divmod(time_us, 1_000_000)
+    return f"{time.strftime('%Y-%m-%dT%H:%M:%S', time.gmtime(seconds))}.{micros:06d}Z"
+
+
+def records_of(chunk: Chunk, session: str = "") -> list[Record]:
+    """The lines of a chunk, one record each; bytes that are no UTF-8 become U+FFFD.
+
+    Not `splitlines`: that would also split at U+2028 and its like, and the numbers would no longer fit.
+    """
+    lines = chunk.data.decode("utf-8", "replace").split("\n")
+    return [
+        Record(seq, chunk.time_us, chunk.service, chunk.stream, text, chunk.level or detect(text), session)
+        for seq, text in enumerate(lines[:-1], chunk.first_seq)
+    ]
+
+
+def trim(chunk: Chunk, count: int) -> Chunk:
+    """The chunk without its first `count` lines."""
+    start = 0
+    for _ in range(count):
+        start = chunk.data.index(b"\n", start) + 1
+    return Chunk(
+        chunk.first_seq + count,
+        chunk.count - count,
+        chunk.time_us,
+        chunk.service,
+        chunk.stream,
+        chunk.data[start:],
+        chunk.level,
+    )
