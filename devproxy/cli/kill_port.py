@@ -62,7 +62,7 @@ def kill_port(
 
 def root_of(directory: Path | None) -> Path:
     """The project from whose point of view holders are judged."""
-    from devproxy.config.load import find_root
+    from devproxy.config.root import find_root
     from devproxy.errors import UsageError
 
     if directory is not None and not directory.is_dir():

@@ -21,13 +21,14 @@ def proxy(
     ] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
 ) -> None:
-    """Only the gateway, in front of what already runs: an IDE's debugger, a container.
+    """Only the gateway, in front of what already runs.
 
-    Nothing is started and nothing is stopped. A server that restarts is waited for.
+    For a server in an IDE's debugger, or in a container. Nothing is started and nothing is stopped; a
+    server that restarts is waited for.
 
     Examples:
         $ devproxy proxy http://localhost:5173
-        $ devproxy proxy localhost:5173 --route /api=localhost:8000 --route /ws=localhost:8000
+        $ devproxy proxy localhost:5173 --route /api=localhost:8000
     """
     from devproxy.cli.up import run
     from devproxy.discovery.plan import Plan

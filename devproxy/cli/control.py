@@ -1,0 +1,264 @@
+"""`devproxy start`, `stop`, `restart`, `down` and `open`: acting on the running session."""
+
+import os
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from devproxy.cli.status import AsJson, Directory
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from devproxy.cli.client import Client
+    from devproxy.ports.identity import Identity
+
+POLL_SECONDS = 0.05
+DOWN_SECONDS = 60.0
+
+Names = Annotated[list[str], typer.Argument(metavar="SERVICE...", help="The services, by name.", show_default=False)]
+NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when it has begun, not when it is done.")]
+Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait.")]
+
+
+def start(
+    services: Names,
+    directory: Directory = None,
+    as_json: AsJson = False,
+    no_wait: NoWait = False,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Start services that are stopped.
+
+    Returns when they are ready; exit status 4 when one fails or is not ready in time.
+
+    Examples:
+        $ devproxy start worker
+    """
+    act("start", services, directory, as_json, no_wait, timeout)
+
+
+def stop(
+    services: Names,
+    directory: Directory = None,
+    as_json: AsJson = False,
+    no_wait: NoWait = False,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Stop services, and leave the others running.
+
+    Returns when their processes are gone and their ports are free.
+
+    Examples:
+        $ devproxy stop worker
+        $ devproxy stop api && python -m pdb -m app.main   # and run it by hand
+    """
+    act("stop", services, directory, as_json, no_wait, timeout)
+
+
+def restart(
+    services: Names,
+    directory: Directory = None,
+    as_json: AsJson = False,
+    no_wait: NoWait = False,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Restart services; requests wait meanwhile.
+
+    Returns when they are ready again; exit status 4 when one fails or is not ready in time.
+
+    Examples:
+        $ devproxy restart api
+        $ devproxy restart api worker --no-wait
+    """
+    act("restart", services, directory, as_json, no_wait, timeout)
+
+
+def act(verb: str, names: list[str], directory: Any, as_json: bool, no_wait: bool, timeout: float) -> None:
+    """Send a command for each service; wait for all of them, unless told not to; say what came of it."""
+    from devproxy.cli.client import find_session
+    from devproxy.cli.console import print_json
+
+    with find_session(directory) as session:
+        before = {name: session.get(f"/api/services/{quoted(name)}") for name in names}  # all names, or none
+        after = {name: session.post(f"/api/services/{quoted(name)}/{verb}") for name in names}
+        if not no_wait:
+            after = wait_settled(session, verb, before, timeout)
+    if as_json:
+        print_json({"schema": 1, "services": list(after.values())})
+    else:
+        for service in after.values():
+            typer.echo(f"{service['name']}: {service['state']}", err=True)
+
+
+def wait_settled(
+    session: "Client", verb: str, before: dict[str, dict[str, Any]], timeout: float
+) -> dict[str, dict[str, Any]]:
+    """Wait until every service is where the command was to bring it; return them as they are then.
+
+    Raises: ServiceFailed: one of them failed, or the time is up.
+    """
+    import time
+
+    from devproxy.errors import ServiceFailed
+
+    deadline = time.monotonic() + timeout
+    while True:
+        listed = session.get("/api/services")["services"]
+        now = {service["name"]: service for service in listed if service["name"] in before}
+        for name, service in now.items():
+            if has_failed(verb, before[name], service):
+                raise ServiceFailed(failure(service), hint=f"see devproxy logs {name}")
+        late = [name for name, service in now.items() if not is_settled(verb, before[name], service)]
+        if not late:
+            return {name: now[name] for name in before}  # in the order that was typed
+        if time.monotonic() > deadline:
+            words = ", ".join(f"{name} is {now[name]['state']}" for name in late)
+            raise ServiceFailed(f"not done within {timeout:g} s: {words}", hint=f"see devproxy logs {late[0]}")
+        time.sleep(POLL_SECONDS)
+
+
+def is_settled(verb: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether the command has done its work: a restart also has to have left the old state."""
+    if verb == "stop":
+        return now["state"] in ("stopped", "done")
+    arrived = now["state"] in ("ready", "done")
+    return arrived and (verb == "start" or now["since"] != before["since"])
+
+
+def has_failed(verb: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether what was to come up is down; the state it had before does not count."""
+    down = now["state"] in ("crashed", "failing", "stopped")
+    return verb != "stop" and down and now["since"] != before["since"]
+
+
+def failure(service: dict[str, Any]) -> str:
+    """What became of a service, in words."""
+    from devproxy.cli.status import exit_words
+
+    words = f"{service['name']} is {service['state']}"
+    if service.get("message"):
+        return f"{words}: {service['message']}"
+    return f"{words}: {exit_words(service['last_exit'])}" if service["last_exit"] else words
+
+
+def quoted(name: str) -> str:
+    """A service's name as one segment of a path."""
+    from urllib.parse import quote
+
+    return quote(name, safe="")
+
+
+def down(directory: Directory = None) -> None:
+    """Stop the session and everything that it started.
+
+    Returns when the processes are gone and the ports are free. Exit status 5 when nothing runs here.
+
+    Examples:
+        $ devproxy down
+    """
+    from devproxy.cli.client import find_session
+    from devproxy.ports import identity
+
+    with find_session(directory) as session:
+        found = session.get("/api/status")
+        process = identity.of(found["pid"])
+        session.post("/api/session/stop")
+    typer.echo(f"stopping {found['name']} …", err=True)
+    wait_gone(process, found)
+    typer.echo(f"{found['name']} is down", err=True)
+
+
+def wait_gone(process: "Identity | None", found: dict[str, Any]) -> None:
+    """Wait until the session's process has ended; its pid alone could soon be another's.
+
+    Raises: ServiceFailed: it is still there after a minute; grace periods are shorter.
+    """
+    import time
+
+    from devproxy.errors import ServiceFailed
+
+    deadline = time.monotonic() + DOWN_SECONDS
+    while process is not None and process.is_alive():
+        if time.monotonic() > deadline:
+            raise ServiceFailed(
+                f"the session (pid {found['pid']}) is still stopping after {DOWN_SECONDS:g} s",
+                hint=f"its log says what it waits for; kill {found['pid']} ends it, and its guard the rest",
+            )
+        time.sleep(POLL_SECONDS)
+
+
+def open_(
+    directory: Directory = None,
+    print_only: Annotated[bool, typer.Option("--print", help="Print the address instead.")] = False,
+    dashboard: Annotated[bool, typer.Option("--dashboard", help="Open devproxy's own page, signed in.")] = False,
+) -> None:
+    """Open the running project in the browser.
+
+    Over SSH, or where there is no browser, the address is printed.
+
+    Examples:
+        $ devproxy open
+        $ devproxy open --dashboard
+        $ devproxy open --print
+    """
+    from devproxy.cli.client import find_session
+
+    with find_session(directory) as session:
+        url = session.post("/api/tickets")["url"] if dashboard else session.get("/api/status")["url"]
+        root = session.root
+    if print_only or not open_url(signpost(root, url) if dashboard else url):
+        typer.echo(url)
+    elif dashboard:
+        typer.echo(f"opening the dashboard; should nothing appear, this link works once: {url}", err=True)
+
+
+def signpost(root: "Path", url: str) -> str:
+    """The address of a page of ours on disk that leads to `url`.
+
+    The ticket in it must not be in an argument, which every user of this machine can read.
+    """
+    from html import escape
+
+    from devproxy.paths import make_state_dir
+
+    page = make_state_dir(root) / "open.html"
+    page.unlink(missing_ok=True)
+    page.touch(mode=0o600, exist_ok=False)
+    page.write_text(f'<!doctype html><meta http-equiv="refresh" content="0; url={escape(url)}">\n')
+    return page.as_uri()
+
+
+def open_url(url: str) -> bool:
+    """Open the address in the user's browser; False where there is none to be seen."""
+    import subprocess
+
+    command = browser_command(os.environ, sys.platform)
+    if command is None:
+        return False
+    quiet = subprocess.DEVNULL
+    opener = subprocess.Popen([*command, url], stdin=quiet, stdout=quiet, stderr=quiet, start_new_session=True)
+    try:
+        return opener.wait(timeout=5) == 0
+    except subprocess.TimeoutExpired:
+        opener.returncode = 0  # a browser in the foreground: it lives on without us
+        return True
+
+
+def browser_command(environ: Any, platform: str) -> list[str] | None:
+    """The program that opens an address here, or None: over SSH, or without a desktop."""
+    from shutil import which
+
+    if environ.get("SSH_CONNECTION") or environ.get("SSH_TTY"):
+        return None
+    if browser := environ.get("BROWSER"):
+        return None if browser == "none" else [browser]
+    if platform == "darwin":
+        return ["open"]
+    if not (environ.get("DISPLAY") or environ.get("WAYLAND_DISPLAY") or environ.get("WSL_DISTRO_NAME")):
+        return None
+    for name in ("wslview", "xdg-open"):
+        if found := which(name):
+            return [found]
+    return None

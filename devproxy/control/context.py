@@ -1,0 +1,12 @@
+"""The session that a request is about."""
+
+from typing import cast
+
+from fastapi import Request
+
+from devproxy.control.target import Target
+
+
+def target_of(request: Request) -> Target:
+    """The session whose API this is; `create_app` put it there."""
+    return cast(Target, request.app.state.target)

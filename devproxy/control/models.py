@@ -1,0 +1,103 @@
+"""What the control API sends: a public contract. Fields are added, never renamed or removed.
+
+Plain dataclasses, so that the session can make them before the web stack is loaded; FastAPI turns them
+into JSON and into the OpenAPI description. Every time is RFC 3339 in UTC with microseconds.
+"""
+
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
+
+SCHEMA = 1
+
+State = Literal["waiting", "freeing", "starting", "ready", "restarting", "failing", "crashed", "stopped", "done"]
+
+
+@dataclass(frozen=True, slots=True)
+class LastExit:
+    """How a service's process ended last. One of code and signal is set."""
+
+    code: int | None
+    signal: str | None  # "SIGKILL"
+    time: str
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceStatus:
+    """One service as it is now."""
+
+    name: str
+    kind: str
+    state: State
+    pid: int | None = None
+    port: int | None = None
+    url: str | None = None
+    since: str | None = None  # when it came into this state
+    restarts: int = 0
+    last_exit: LastExit | None = None
+    message: str | None = None  # why it is in this state, for a person
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class SessionStatus:
+    """`api/status` and `status --json`. Ready: every service that is not optional is ready or done."""
+
+    schema: int = field(default=SCHEMA, kw_only=True)  # first, as a reader decides by it
+    name: str
+    root: str
+    pid: int
+    url: str
+    ready: bool
+    urls: list[str] = field(default_factory=list)
+    services: list[ServiceStatus] = field(default_factory=list)
+    session: str = ""  # its id, the first half of a log record's id
+    version: str = ""
+    started: str | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """The object of the contract."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class Health:
+    """The one thing a stranger on this machine may know."""
+
+    ready: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    services: list[ServiceStatus]
+
+
+@dataclass(frozen=True, slots=True)
+class LogPage:
+    """Some log records, and where to go on from. dropped: lines that are no longer kept."""
+
+    records: list[dict[str, Any]]
+    cursor: str | None
+    dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Environment:
+    """What a service's process gets as its environment; only ever sent through the Unix socket."""
+
+    service: str
+    env: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Ticket:
+    """A word that is worth one login, and the address to open with it."""
+
+    ticket: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """What was asked for has begun; `pid` is the process that will be gone."""
+
+    pid: int

@@ -1,0 +1,146 @@
+"""Services, plan, routes, logs and the session: what the API answers in one piece."""
+
+import asyncio
+from difflib import get_close_matches
+from typing import Annotated, Any
+
+from fastapi import Query, Request
+from fastapi.responses import JSONResponse
+
+from devproxy.control.access import OPEN_TICKET_SECONDS
+from devproxy.control.context import target_of
+from devproxy.control.models import (
+    Accepted,
+    Environment,
+    Health,
+    LogPage,
+    Services,
+    ServiceStatus,
+    SessionStatus,
+    Ticket,
+)
+from devproxy.control.problems import UnknownService, problem
+from devproxy.control.target import Target
+from devproxy.logs.query import parse_query, read_page
+
+
+async def health(request: Request) -> Health:
+    """Whether all services may take traffic."""
+    return Health(target_of(request).status().ready)
+
+
+async def status(request: Request) -> SessionStatus:
+    """The session and all its services."""
+    return target_of(request).status()
+
+
+async def services(request: Request) -> Services:
+    """All services."""
+    return Services(target_of(request).status().services)
+
+
+async def service(request: Request, name: str) -> ServiceStatus:
+    """One service."""
+    return find_service(target_of(request), name)
+
+
+async def start_service(request: Request, name: str) -> ServiceStatus:
+    """Begin to start a service."""
+    target = target_of(request)
+    await target.start(find_service(target, name).name)
+    return find_service(target, name)
+
+
+async def stop_service(request: Request, name: str) -> ServiceStatus:
+    """Begin to stop a service."""
+    target = target_of(request)
+    await target.stop(find_service(target, name).name)
+    return find_service(target, name)
+
+
+async def restart_service(request: Request, name: str) -> ServiceStatus:
+    """Begin to restart a service; requests for it are held meanwhile."""
+    target = target_of(request)
+    await target.restart(find_service(target, name).name)
+    return find_service(target, name)
+
+
+async def service_env(request: Request, name: str) -> Environment:
+    """The environment that a service's process gets."""
+    target = target_of(request)
+    return Environment(name, target.env(find_service(target, name).name))
+
+
+async def plan(request: Request) -> dict[str, Any]:
+    """What runs, where, on which port, with which routes, and why each was chosen."""
+    return target_of(request).plan()
+
+
+async def routes(request: Request, url: Annotated[str | None, Query(max_length=8192)] = None) -> dict[str, Any]:
+    """All routes; with `url`, which of them takes it."""
+    return target_of(request).routes(url)
+
+
+async def metrics(request: Request) -> dict[str, float]:
+    """Counters and gauges of the session."""
+    return target_of(request).metrics()
+
+
+async def openapi(request: Request) -> dict[str, Any]:
+    """This API's own description."""
+    description: dict[str, Any] = request.app.openapi()
+    return description
+
+
+async def issue_ticket(request: Request) -> Ticket:
+    """A ticket for one login within a minute."""
+    target = target_of(request)
+    ticket = target.keys.issue_ticket(OPEN_TICKET_SECONDS)
+    return Ticket(ticket, f"{target.status().url.rstrip('/')}/__devproxy/login?ticket={ticket}")
+
+
+async def stop_session(request: Request) -> Accepted:
+    """Begin to stop the session and everything it started."""
+    target = target_of(request)
+    accepted = Accepted(target.status().pid)
+    target.stop_session()
+    return accepted
+
+
+async def not_yet(request: Request) -> JSONResponse:
+    """Reserved: a later version answers this."""
+    return problem(501, "Not yet", "this version of devproxy does not have this", exit_code=2)
+
+
+def find_service(target: Target, name: str) -> ServiceStatus:
+    """The service of that name. Raises: UnknownService: there is none; the hint has the nearest."""
+    found = {service.name: service for service in target.status().services}
+    if name in found:
+        return found[name]
+    near = get_close_matches(name, found, n=1)
+    known = f"the services are {', '.join(found)}" if found else "this session has no services"
+    raise UnknownService(
+        f"there is no service '{name}'", hint=f"did you mean '{near[0]}'? ({known})" if near else known
+    )
+
+
+async def logs(
+    request: Request,
+    service: Annotated[list[str] | None, Query()] = None,
+    since: Annotated[str | None, Query(max_length=100)] = None,
+    until: Annotated[str | None, Query(max_length=100)] = None,
+    grep: Annotated[str | None, Query(max_length=1000)] = None,
+    level: Annotated[str | None, Query(max_length=20)] = None,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
+    cursor: Annotated[str | None, Query(max_length=200)] = None,
+) -> LogPage:
+    """Log records, oldest first: without `cursor` the newest, with it what came after.
+
+    `service` may be repeated. `since` and `until` are RFC 3339, or how long ago ("5m").
+    """
+    directory = target_of(request).log.directory
+    query = parse_query(service or (), since=since, until=until, grep=grep, level=level, limit=limit, cursor=cursor)
+    if directory is None:
+        return LogPage([], None)
+    page = await asyncio.to_thread(read_page, directory, query)  # megabytes of files, perhaps
+    return LogPage([record.to_json() for record in page.records], page.cursor, page.dropped)

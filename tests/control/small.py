@@ -1,0 +1,160 @@
+"""A small session: a real log, real topics, services whose commands take effect at once."""
+
+import os
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import httpx
+import uvicorn
+from fastapi import FastAPI
+
+from devproxy.config.model import Logs
+from devproxy.control.access import Keys
+from devproxy.control.models import LastExit, ServiceStatus, SessionStatus, State
+from devproxy.events import Event, StateChanged, rfc3339
+from devproxy.hub.topic import Topic
+from devproxy.logs.log import Log
+
+BOOT = "b00t"
+PORT = 4400
+ORIGIN = f"http://localhost:{PORT}"
+
+
+class SmallSession:
+    """Implements devproxy.control.target.Target."""
+
+    boot = BOOT
+    port = PORT
+
+    def __init__(self, log_directory: Path | None = None) -> None:
+        self.keys = Keys()
+        self.log = Log(log_directory, BOOT, Logs())
+        self.events: Topic[Event] = Topic(4)
+        self.live: Topic[dict[str, Any]] = Topic(16)
+        self.pid = os.getpid()
+        self.was_told_to_stop = False
+        self.fails_to_start = False
+        self.services = {
+            "web": ServiceStatus("web", "frontend", "ready", 11, 5173, "http://127.0.0.1:5173", rfc3339(1.0)),
+            "api": ServiceStatus("api", "backend", "ready", 12, 8000, "http://127.0.0.1:8000", rfc3339(1.0)),
+        }
+
+    def status(self) -> SessionStatus:
+        ready = all(service.state == "ready" for service in self.services.values())
+        return SessionStatus("shop", "/home/me/shop", self.pid, ORIGIN, ready, [ORIGIN], list(self.services.values()))
+
+    def plan(self) -> dict[str, Any]:
+        return {"services": [], "routes": []}
+
+    def routes(self, url: str | None) -> dict[str, Any]:
+        return {"routes": [{"prefix": "/", "to": ["web"]}], "match": url}
+
+    def metrics(self) -> dict[str, float]:
+        return {"log_lines_total": self.log.topic.last}
+
+    def env(self, service: str) -> dict[str, str]:
+        return {"SECRET_OF": service}
+
+    async def start(self, service: str) -> None:
+        self.become(service, "crashed" if self.fails_to_start else "ready")
+
+    async def stop(self, service: str) -> None:
+        self.become(service, "stopped")
+
+    async def restart(self, service: str) -> None:
+        self.become(service, "restarting")
+        self.become(service, "crashed" if self.fails_to_start else "ready")
+
+    def stop_session(self) -> None:
+        self.was_told_to_stop = True
+
+    def become(self, name: str, state: State) -> None:
+        """A service is in another state from now on."""
+        before, now = self.services[name], time.time()
+        last = LastExit(1, None, rfc3339(now)) if state == "crashed" else before.last_exit
+        self.services[name] = replace(before, state=state, since=rfc3339(now), last_exit=last)
+        if not self.events.closed:
+            self.events.publish(StateChanged(name, state, before.state, now))
+
+    def close(self) -> None:
+        """End everything that streams."""
+        self.log.close()
+        self.events.close()
+        self.live.close()
+
+
+def asking(app: FastAPI, *, local: bool = False, **headers: str) -> httpx.AsyncClient:
+    """A client that calls the application directly; `local` as if through the Unix socket."""
+
+    async def called(scope: Any, receive: Any, send: Any) -> None:
+        scope["state"] = {"devproxy_local": local}
+        await app(scope, receive, send)
+
+    transport = httpx.ASGITransport(called, raise_app_exceptions=False)
+    fields = {name.replace("_", "-"): value for name, value in headers.items()}
+    return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=fields)
+
+
+class Served(uvicorn.Server):
+    """uvicorn that leaves the signals alone and says where it listens."""
+
+    def install_signal_handlers(self) -> None:
+        """Ours belong to the test."""
+
+    def capture_signals(self) -> Any:
+        from contextlib import nullcontext
+
+        return nullcontext()
+
+
+def server(app: Any, **where: Any) -> Served:
+    """A real server for an application; `local` connections for all."""
+
+    async def local(scope: Any, receive: Any, send: Any) -> None:
+        scope.setdefault("state", {})["devproxy_local"] = True
+        await app(scope, receive, send)
+
+    return Served(uvicorn.Config(local, lifespan="off", log_config=None, timeout_graceful_shutdown=2, **where))
+
+
+async def first_events(response: httpx.Response, count: int) -> list[dict[str, str]]:
+    """The next `count` events (or comments) of an event stream, each as its fields."""
+    found: list[dict[str, str]] = []
+    fields: dict[str, str] = {}
+    async for line in response.aiter_lines():
+        if line:
+            name, _, value = line.partition(":")
+            fields[name] = value.removeprefix(" ")
+            continue
+        found.append(fields)
+        fields = {}
+        if len(found) == count:
+            return found
+    return found
+
+
+@asynccontextmanager
+async def streaming(app: FastAPI, path: str, **headers: str) -> AsyncIterator[httpx.Response]:
+    """An event stream of a real server on a loopback port."""
+    import asyncio
+    import socket
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        served = server(app)
+        task = asyncio.create_task(served.serve([listener]))
+        base = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            async with (
+                httpx.AsyncClient(base_url=base, trust_env=False) as client,
+                client.stream("GET", path, headers=headers) as response,
+            ):
+                yield response
+        finally:
+            served.should_exit = True
+            await task
