@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from devproxy.errors import MissingProgram, ServiceFailed
+from devproxy.processes import shell
 
 READ_BYTES: Final = 64 * 1024
 """At most this much is taken from one child in one turn of the loop, so that no child starves the others."""
@@ -43,7 +44,12 @@ class Command:
 
     def words(self) -> list[str]:
         """The words to execute: a line goes to the shell, a list does not."""
-        return ["/bin/sh", "-c", self.argv] if isinstance(self.argv, str) else list(self.argv)
+        return shell.words_of(self.argv) if isinstance(self.argv, str) else list(self.argv)
+
+    @property
+    def program(self) -> str | None:
+        """What must be installed for it to run; None if only the shell can tell."""
+        return shell.program_of(self.argv) if isinstance(self.argv, str) else self.argv[0]
 
 
 class Child:
@@ -119,9 +125,12 @@ def spawn(command: Command) -> Child:
     """
     if not command.directory.is_dir():
         raise ServiceFailed(f"the folder {command.directory} does not exist", hint="check `dir` in devproxy.toml")
-    words = command.words()
-    _find_program(words[0], command)
-    master, slave = pty.openpty()
+    if command.program is not None:
+        _find_program(command.program, command)
+    try:
+        master, slave = pty.openpty()
+    except OSError as error:
+        raise ServiceFailed(f"there is no terminal left for it: {error.strerror}") from error
     stderr_read = stderr_write = None
     try:
         os.set_blocking(master, False)
@@ -133,7 +142,7 @@ def spawn(command: Command) -> Child:
             os.set_blocking(stderr_read, False)
         script = _ON_TTY if stderr_write is None else _ON_TTY_BUT_STDERR
         process = subprocess.Popen(
-            ["/bin/sh", "-c", script, tty, *words],
+            [shell.SHELL, "-c", script, tty, *command.words()],
             cwd=command.directory,
             env=dict(command.environment),
             stdin=subprocess.DEVNULL,
@@ -146,7 +155,7 @@ def spawn(command: Command) -> Child:
         os.close(master)
         if stderr_read is not None:
             os.close(stderr_read)
-        raise ServiceFailed(f"cannot start {words[0]}: {error.strerror}") from error
+        raise ServiceFailed(f"cannot start {command.words()[0]}: {error.strerror}") from error
     finally:
         os.close(slave)
         if stderr_write is not None:
@@ -161,7 +170,7 @@ def _find_program(word: str, command: Command) -> None:
             raise MissingProgram(f"{word} is not an executable file", hint=f"in {command.directory}")
         return
     for folder in command.environment.get("PATH", os.defpath).split(os.pathsep):
-        if folder and os.access(Path(folder) / word, os.X_OK):
+        if folder and os.access(command.directory / folder / word, os.X_OK):
             return
     raise MissingProgram(f"{word} is not installed, or not in PATH", hint=f"install {word}, or correct the command")
 

@@ -154,6 +154,10 @@ class Session:
         names = [declared.name for declared in self.config.services]
         where = f" (from {self.config.source.name})" if self.config.source is not None else ""
         self.log.say(f"{self.config.name}{where}: starting {', '.join(names)} behind {self.origin}")
+        for missing in self.options.plan.get("missing", ()):
+            self.log.say(f"{missing['what']} is missing; to mend it: {missing['command']}", level="warning")
+        for note in self.options.plan.get("notes", ()):
+            self.log.say(note)
         adopt_orphans()
         self._custody.end_leftovers(self.log.say)
         self.supervisor.prepare()
@@ -260,7 +264,7 @@ class Session:
         state = "stopped" if life.next == "stopped" else life.state
         self.upstreams[name].become(state, service.addresses)
         if life.state != before.state:
-            self.events.publish(StateChanged(name, life.state, before.state, time.time()))
+            self._happened(StateChanged(name, life.state, before.state, time.time()))
             if life.state == "ready":
                 self._tell_pages("ready", service=name)
             elif before.state == "ready":
@@ -268,7 +272,14 @@ class Session:
         sentence, level = words.change_words(name, before, life, ready_seconds=service.ready_seconds, note=service.note)
         if sentence:
             self.log.say(sentence, level=level)
+        elif self.options.verbose and life.state != before.state:
+            pid = f" (pid {service.child.pid})" if service.child is not None else ""
+            self.log.say(f"{name}: {before.state} → {life.state}{pid}", level="debug")
         self.supervisor.notice()
+
+    def _happened(self, event: Event) -> None:
+        if not self.events.closed:  # at the very end nobody listens any more
+            self.events.publish(event)
 
     def _tell_pages(self, event: str, **facts: Any) -> None:
         if not self.live.closed:
@@ -331,12 +342,12 @@ class Session:
         name = service.spec.name
         shown = sorted(os.path.relpath(path, self.config.root) for path in paths)
         self.log.say(f"{name}: {shown[0]}{f' and {len(shown) - 1} more' if len(shown) > 1 else ''} saved")
-        self.events.publish(Saved(tuple(shown), (name,), time.time()))
+        self._happened(Saved(tuple(shown), (name,), time.time()))
         self.supervisor.saved(name)
 
     def _reload(self, change: dict[str, Any]) -> None:
         self._tell_pages("reload", **change)
-        self.events.publish(Reloaded(tuple(change.get("paths", ())), time.time()))
+        self._happened(Reloaded(tuple(change.get("paths", ())), time.time()))
 
     def _prefix_of(self, name: str) -> str:
         prefixes = [route.prefix for route in self.config.routes if name in route.to and route.prefix]

@@ -12,6 +12,7 @@ from devproxy import __version__
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
 from devproxy.control.models import LastExit, ServiceStatus, SessionStatus
+from devproxy.errors import UsageError
 from devproxy.events import Event, rfc3339
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
@@ -150,10 +151,13 @@ class SessionView:
         await self._ask(service, self._session.supervisor.ask_restart)
 
     async def _ask(self, service: str, ask: Callable[[str], None]) -> None:
-        """Ask, and return once the service's life shows it. A folder or a URL has nothing to start."""
+        """Ask, and return once the service's life shows it.
+
+        Raises: UsageError: a folder or a URL has no process that could be started or stopped.
+        """
         found = self._session.supervisor.services.get(service)
         if found is None:
-            return
+            raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
         ask(service)
         while not found.is_idle:  # noqa: ASYNC110 - not a wait on time: turns of the loop
             await asyncio.sleep(0)  # its task handles what it was told in the loop's next turns
