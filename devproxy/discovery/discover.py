@@ -1,20 +1,20 @@
-"""Joins what the readers found into one plan: which of it runs, its names, ports, routes and variables."""
+"""Joins what the readers found into one plan: which of it runs, its names, ports, routes and variables.
+
+A world's reader is imported when the tree holds something for it: children wait for this.
+"""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from devproxy.config.load import default_name
 from devproxy.config.model import DEFAULT_PORT
-from devproxy.discovery import api_url, procfile, python, static
-from devproxy.discovery.express import read_express
+from devproxy.config.root import default_name
+from devproxy.discovery import procfile
 from devproxy.discovery.found import Found
 from devproxy.discovery.node import Package, packages
 from devproxy.discovery.plan import Plan, Planned
-from devproxy.discovery.routing import routes_of
 from devproxy.discovery.tree import Tree, base_name, join, spoken, walk
-from devproxy.discovery.vite import dev_script, read_vite
 from devproxy.errors import NothingRecognised
 
 FRONT_KINDS = ("frontend", "fullstack", "static")
@@ -53,7 +53,7 @@ def discover(root: Path, *, environ: Mapping[str, str]) -> Plan:
     root = root.resolve()
     tree = walk(root)
     known = {package.dir: package for package in packages(tree)}
-    found = [*node_services(tree, known, environ), *python.read(tree, environ)]
+    found = [*node_services(tree, known, environ), *python_services(tree, environ)]
     lines = procfile.read_procfile(tree)
     notes: list[str] = []
     if lines is not None and (lines.is_dev or not found or not lines.is_production):
@@ -64,6 +64,8 @@ def discover(root: Path, *, environ: Mapping[str, str]) -> Plan:
         found, dropped = chosen(found)
         notes.extend(dropped)
         if not any(one.kind in FRONT_KINDS for one in found):
+            from devproxy.discovery import static
+
             found = [*list(static.read(tree, known, found))[:1], *found]
     notes.extend(not_yet(known, found))
     if not found:
@@ -74,6 +76,11 @@ def discover(root: Path, *, environ: Mapping[str, str]) -> Plan:
 
 def node_services(tree: Tree, known: Mapping[str, Package], environ: Mapping[str, str]) -> Iterator[Found]:
     """The Node services of every package; one package may hold both halves."""
+    if not known:
+        return
+    from devproxy.discovery.express import read_express
+    from devproxy.discovery.vite import dev_script, read_vite
+
     for package in known.values():
         server = read_express(tree, package, environ)
         if server is not None and dev_script(package) is None:
@@ -85,6 +92,14 @@ def node_services(tree: Tree, known: Mapping[str, Package], environ: Mapping[str
                 continue  # it only serves the built page, in production
         if server is not None:
             yield server
+
+
+def python_services(tree: Tree, environ: Mapping[str, str]) -> Iterator[Found]:
+    """The Python services of the project."""
+    if next(tree.files(".py"), None) is not None:
+        from devproxy.discovery import python
+
+        yield from python.read(tree, environ)
 
 
 def chosen(found: Sequence[Found]) -> tuple[list[Found], list[str]]:
@@ -120,6 +135,8 @@ def order(dir: str, usual: Sequence[str]) -> tuple[int, int, str]:
 
 def planned(tree: Tree, found: Sequence[Found], notes: list[str]) -> Plan:
     """The plan of what was chosen."""
+    from devproxy.discovery.routing import routes_of
+
     found = distinct_ports(backend_ports(found))
     named = dict(zip(names(found), found, strict=True))
     front = next((name for name, one in named.items() if one.kind in FRONT_KINDS), None)
@@ -128,6 +145,8 @@ def planned(tree: Tree, found: Sequence[Found], notes: list[str]) -> Plan:
     variables: dict[str, str] = {}
     reasons: list[str] = []
     if front is not None and backends:
+        from devproxy.discovery import api_url
+
         ports = frozenset(named[name].port or 0 for name in backends)
         main = next((route for route in routes if route.to == backends[0]), None)
         variables, reasons, more = api_url.environment(
@@ -178,6 +197,8 @@ def backend_ports(found: Sequence[Found]) -> list[Found]:
     fronts = [one for one in found if one.kind in FRONT_KINDS]
     if len(backends) != 1 or not fronts or not (backends[0].port_is_usual and backends[0].assigned):
         return list(found)
+    from devproxy.discovery import api_url
+
     expected = [api_url.port_of(rule.target) for rule in fronts[0].proxies if is_local(rule.target)]
     port = next((port for port in [*expected, *api_url.named_ports(fronts[0].calls)] if port), None)
     if port is None or port == fronts[0].port or port < 1024:
@@ -189,7 +210,9 @@ def backend_ports(found: Sequence[Found]) -> list[Found]:
 
 
 def is_local(url: str) -> bool:
-    return bool(re.match(api_url.URL, url))
+    from devproxy.discovery.api_url import URL
+
+    return bool(re.match(URL, url))
 
 
 def distinct_ports(found: Sequence[Found]) -> list[Found]:
