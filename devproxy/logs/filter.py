@@ -3,7 +3,9 @@
 Child output is hostile: it may move the cursor, set a title, fill the clipboard or start a program (OSC 9;7 in
 some terminals) of who reads it later. Kept: text, TAB, and SGR (CSI … m). Dropped: every other escape sequence
 (ECMA-48 §5.4, §5.6; a control string that does not end drops at most 4 KiB of its line), C0, DEL, and C1 in its
-UTF-8 form. A line that rewrites itself with CR is its last state. CRLF is LF. Bytes that are no UTF-8 are kept.
+UTF-8 form. A line that rewrites itself with CR is its last state. CRLF is LF. Bytes that are no UTF-8 are kept. Blank
+lines directly before a clear of the screen are part of the clearing (Vite scrolls a screenful away first): blank
+lines are held back until something follows them, and dropped if that is a clear.
 
 No sequence reaches past its line, so a block of whole lines is cleaned without memory of the one before, and
 any split of the bytes gives the same lines. Most blocks hold nothing to clean and cost one scan.
@@ -32,6 +34,10 @@ ESCAPES = re.compile(
 )
 # All up to the last CR that something follows: CRs at the end of a line rewrite nothing yet.
 REWRITTEN = re.compile(rb"^[^\n]*\r(?=[^\r\n])", re.MULTILINE)
+# Cursor to a place, then erase (ECMA-48 §8.3.21 CUP, §8.3.39 ED); "ESC c" resets the terminal.
+CLEAR = rb"(?:\x1b\[[0-9;]*[Hf])*\x1b(?:\[[0-3]?J|c)"
+CLEARS = re.compile(rb"[\r\n]*" + CLEAR)
+SCROLLED_AWAY = re.compile(rb"^(?:[\r]*\n)+(?=%b)" % CLEAR, re.MULTILINE)
 UNFINISHED = re.compile(rb"(?:\x1b[^@-Z\\-~]*|[\xc0-\xff][\x80-\xbf]*)\Z")
 
 
@@ -40,20 +46,35 @@ class LineFilter:
 
     def __init__(self) -> None:
         self._tail = bytearray()
+        self._blank = 0  # blank lines held back
 
     def feed(self, data: bytes) -> bytes:
         """The lines that `data` completes; b"" when it completes none."""
         end = data.rfind(b"\n") + 1
         if not end:
             self._tail += data
-            return self._shorten(b"\r" in data)
+            parts = self._shorten(b"\r" in data)
+            return self._release(parts) if parts else b""
         block = bytes(self._tail) + data[:end] if self._tail else data[:end]
         self._tail = bytearray(data[end:])
-        return clean(cut_long_lines(block)) + self._shorten(b"\r" in data)
+        if self._blank and CLEARS.match(block):
+            self._blank = 0
+        return self._release(clean(cut_long_lines(block)) + self._shorten(b"\r" in data))
 
     def flush(self) -> bytes:
-        """The line that is not whole, ended; b"" when there is none."""
-        return self.feed(b"\n") if self._tail else b""
+        """The line that is not whole, ended, and the blank lines held back; b"" when there is neither."""
+        lines = self.feed(b"\n") if self._tail else b""
+        blank, self._blank = self._blank, 0
+        return lines + b"\n" * blank
+
+    def _release(self, lines: bytes) -> bytes:
+        """`lines` after the blank ones held back before; its own last blank ones are held back."""
+        body = lines.rstrip(b"\n")
+        if not body:
+            self._blank += len(lines)
+            return b""
+        blank, self._blank = self._blank, len(lines) - len(body) - 1
+        return b"\n" * blank + body + b"\n"
 
     def _shorten(self, has_cr: bool) -> bytes:
         """Keep the unfinished line bounded: forget what a CR rewrote, cut what is too long."""
@@ -88,7 +109,9 @@ def cut_long_lines(block: bytes) -> bytes:
 
 
 def clean(block: bytes) -> bytes:
-    """Whole lines without what a terminal would obey; as many lines as there were."""
+    """Whole lines without what a terminal would obey; as many lines as there were, less those cleared away."""
+    if b"\x1b" in block:
+        block = SCROLLED_AWAY.sub(b"", block)
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")  # a pty ends every line so
         if b"\r" in block:

@@ -1,11 +1,12 @@
 import re
+from itertools import pairwise
 
 import pyte
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from devproxy.logs.filter import CUT, LINE_LIMIT, STRING_LIMIT, LineFilter
+from devproxy.logs.filter import CUT, LINE_LIMIT, SCROLLED_AWAY, STRING_LIMIT, LineFilter
 
 # What a child may print to do harm to who reads it later, after the kinds of ECMA-48, xterm's ctlseqs and
 # published attacks on terminals by their logs (CWE-150).
@@ -98,8 +99,9 @@ def test_any_split_of_the_bytes_gives_the_same_lines(parts: list[bytes], data: s
 
 
 @given(NASTY)
-def test_every_line_that_comes_in_goes_out(parts: list[bytes]):
+def test_every_line_that_comes_in_goes_out_unless_it_is_cleared_away(parts: list[bytes]):
     whole = b"".join(parts) + b"\n"
+    assume(not SCROLLED_AWAY.search(whole))
     assert filtered(whole).count(b"\n") - filtered(whole).count(CUT) == whole.count(b"\n")
 
 
@@ -162,3 +164,19 @@ def test_a_line_without_an_end_is_bounded():
     for _ in range(100):
         lines.feed(b"x" * 40_000)
     assert len(lines._tail) <= LINE_LIMIT
+
+
+@given(cuts=st.lists(st.integers(0, 60)))
+def test_a_screenful_of_blank_lines_before_a_clear_is_cleared_too(cuts: list[int]) -> None:
+    wire = b"one\n\ntwo\n" + b"\r\n" * 22 + b"\x1b[1;1H\x1b[0J\n  VITE ready\n\nend\n"
+    places = sorted({0, len(wire), *(cut % len(wire) for cut in cuts)})
+    lines = LineFilter()
+    out = b"".join(lines.feed(wire[start:stop]) for start, stop in pairwise(places)) + lines.flush()
+    assert out == b"one\n\ntwo\n\n  VITE ready\n\nend\n"
+
+
+def test_blank_lines_come_with_what_follows_them() -> None:
+    lines = LineFilter()
+    assert lines.feed(b"one\n\n\n") == b"one\n"
+    assert lines.feed(b"two\n\n") == b"\n\ntwo\n"
+    assert lines.flush() == b"\n"
