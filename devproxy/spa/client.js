@@ -1,0 +1,113 @@
+// devproxy's live reload
+(() => {
+  if (window.__devproxy) return;
+  window.__devproxy = true;
+
+  const SCROLL = "devproxy:scroll", RELOADS = "devproxy:reloads";
+  let content = document.currentScript?.dataset.version;
+  const outage = document.documentElement.dataset.devproxyOutage; // this page stands in for that service
+  let boot, source, timer, delay = 250;
+
+  const read = (key) => { try { return JSON.parse(sessionStorage[key]); } catch { return null; } };
+  const write = (key, value) => { try { sessionStorage[key] = JSON.stringify(value); } catch {} };
+
+  function reload() {
+    const now = Date.now(), recent = (read(RELOADS) || []).filter((time) => now - time < 5000);
+    if (recent.length >= 3 && outage === undefined) {
+      console.warn("[devproxy] 3 reloads in 5 seconds: stopped. Does loading this page change a file?");
+      return;
+    }
+    write(RELOADS, [...recent, now]);
+    write(SCROLL, { url: location.href, x: scrollX, y: scrollY });
+    close();
+    location.reload();
+  }
+
+  function restoreScroll() {
+    const kept = read(SCROLL), until = Date.now() + 2000;
+    write(SCROLL, null);
+    if (kept?.url !== location.href) return;
+    let free = false; // the user scrolls: leave it
+    for (const name of ["wheel", "touchstart", "keydown"]) addEventListener(name, () => { free = true; });
+    (function again() { // the app may draw bit by bit
+      if (free) return;
+      scrollTo({ left: kept.x, top: kept.y, behavior: "instant" });
+      if (Math.abs(scrollY - kept.y) > 1 && Date.now() < until) requestAnimationFrame(again);
+    })();
+  }
+
+  const replaces = new WeakMap(), leaving = new WeakSet();
+
+  function swap(link) {
+    const next = link.cloneNode(), url = new URL(link.href);
+    const former = [...(replaces.get(link) || []), link];
+    url.searchParams.set("t", Date.now());
+    next.href = url;
+    next.removeAttribute("integrity");
+    next.onload = () => former.forEach((each) => each.remove()); // never without style
+    next.onerror = () => { next.remove(); leaving.delete(link); };
+    replaces.set(next, former);
+    leaving.add(link);
+    link.after(next);
+  }
+
+  function restyle(paths) {
+    const left = new Set(paths);
+    for (const link of document.querySelectorAll("link[rel~=stylesheet][href]")) {
+      const { origin, pathname } = new URL(link.href);
+      if (origin !== location.origin || !paths.includes(pathname)) continue;
+      left.delete(pathname);
+      if (!leaving.has(link)) swap(link);
+    }
+    // By @import or script: in use, but no link to swap.
+    const loaded = performance.getEntriesByType("resource").map((entry) => new URL(entry.name).pathname);
+    if (loaded.some((path) => left.has(path))) reload();
+  }
+
+  function hello(said) {
+    const outdated = content && said.content ? content !== said.content : boot && boot !== said.boot;
+    delay = 250;
+    boot = said.boot;
+    content ||= said.content;
+    if (outdated || outage !== undefined && !said.unready.includes(outage)) reload();
+  }
+
+  function open() {
+    clearTimeout(timer);
+    if (source) return;
+    const on = (name, act) => source.addEventListener(name, (event) => act(JSON.parse(event.data)));
+    source = new EventSource("/__devproxy/live");
+    on("ready", (said) => {
+      if (said.boot) hello(said);
+      else if (said.service === outage) reload();
+    });
+    on("reload", (said) => {
+      if (said.kind !== "css") return reload();
+      content = said.content || content;
+      restyle(said.paths);
+    });
+    source.onerror = () => {
+      close();
+      if (!document.hidden) timer = setTimeout(open, delay);
+      delay = Math.min(delay * 1.5, 5000);
+    };
+  }
+
+  function close() {
+    clearTimeout(timer);
+    source?.close();
+    source = undefined;
+  }
+
+  function look() { // an origin has 6 connections: none for hidden tabs
+    open();
+    if (document.hidden) timer = setTimeout(close, 20000);
+  }
+
+  addEventListener("pagehide", close); // for the back/forward cache
+  addEventListener("pageshow", (event) => event.persisted && open());
+  document.addEventListener("visibilitychange", look);
+  if (document.readyState === "complete") restoreScroll();
+  else addEventListener("load", restoreScroll);
+  look();
+})();

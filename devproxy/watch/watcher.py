@@ -1,0 +1,314 @@
+"""One watcher for all who want to know about changed files."""
+
+# A burst may be 20,000 paths: strings here, Path objects only at the door.
+# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120, PTH123
+
+import asyncio
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+
+from devproxy.watch.layout import Layout, Root, lay_out, walk_files
+from devproxy.watch.patterns import NOTHING, Glob, Ignored, is_noise, parse_glob, read_gitignore
+from devproxy.watch.sources import ADDED, DELETED, Change, Failure, KernelSource, PollSource
+
+# A burst that never pauses is handed over anyway, so that a log file written into a served folder
+# cannot silence live reload; long enough for a checkout of 20,000 files to stay one burst.
+MAX_BURST_SECONDS = 10.0
+# Nobody saves this many files by hand: a checkout or a build is under way. Its pauses are longer than an
+# editor's, the more so the longer it takes (a busy machine): then the burst's own length is the measure.
+MANY_FILES = 5
+MANY_QUIET_SECONDS = (0.1, 0.5)
+# Directories come and go while we look at them (a build empties its folder); then look again.
+SETTLE_SECONDS = 0.05
+# A source that is replaced may still hold changes from before the new one listened: watchfiles groups
+# for up to 50 ms, and forgets what it holds when it is closed.
+DRAIN_SECONDS = 0.06
+
+Callback = Callable[[frozenset[Path]], None]
+
+
+class Subscription:
+    """One subscriber: its globs, and the burst that is being collected for it.
+
+    Returned by `Watcher.add`; the only use for it is `Watcher.remove`.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        globs: Sequence[str],
+        quiet_ms: int,
+        callback: Callback,
+        hold: Callable[[], bool],
+    ) -> None:
+        self._directory = os.path.abspath(directory)
+        self._globs = tuple(parse_glob(glob) for glob in globs)
+        self._quiet = quiet_ms / 1000
+        self._callback = callback
+        self._hold = hold
+        self._pending: set[Path] = set()
+        self._deadline = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._targets: tuple[tuple[str, str, Glob], ...] = ()
+        self._ignored = NOTHING
+
+    def refresh(self) -> list[Root]:
+        """Read .gitignore again and resolve the globs' roots; return the roots to listen on."""
+        self._ignored = _gitignore_of(self._directory)
+        targets = []
+        for glob in self._globs:
+            named = os.path.normpath(os.path.join(self._directory, glob.root))
+            # FSEvents reports resolved paths; the subscriber is told the path as it named it.
+            targets.append((os.path.realpath(named), named, glob))
+        self._targets = tuple(targets)
+        return [Root(real, glob.deep, self._ignored) for real, _, glob in targets]
+
+    def match(self, path: str) -> Path | None:
+        """The path as the subscriber names it, or None if it is not for this subscriber."""
+        for real, named, glob in self._targets:
+            below = _below(path, real)
+            if below is None or is_noise(below.split("/") if below else (), self._ignored):
+                continue
+            if glob.matches(below):
+                return Path(named, below)
+        return None
+
+    def arrived(self, paths: set[Path]) -> None:
+        """Add to the burst; it is handed over after the quiet period."""
+        loop = asyncio.get_running_loop()
+        if not self._pending:
+            self._deadline = loop.time() + MAX_BURST_SECONDS
+        self._pending |= paths
+        self._wait_for_quiet(loop)
+
+    def cancel(self) -> None:
+        """Forget the burst."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._pending = set()
+
+    def _wait_for_quiet(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        quiet, now = self._quiet, loop.time()
+        if len(self._pending) > MANY_FILES:
+            least, most = MANY_QUIET_SECONDS
+            age = now - (self._deadline - MAX_BURST_SECONDS)
+            quiet = max(quiet, least, min(age / 4, most))
+        self._timer = loop.call_at(min(now + quiet, self._deadline), self._hand_over)
+
+    def _hand_over(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._hold() and loop.time() < self._deadline:
+            self._wait_for_quiet(loop)
+            return
+        burst, self._pending, self._timer = frozenset(self._pending), set(), None
+        self._callback(burst)
+
+
+class Watcher:
+    """Tells subscribers which files changed, once a burst.
+
+    Args: warn: is told, at most once, why changes are polled for instead of listened to;
+    poll: poll from the start (folders shared into a container or a virtual machine tell nothing).
+    Cancel: `run` ends its threads before it returns; a burst in the making is dropped.
+    """
+
+    def __init__(self, *, warn: Callable[[str], None], poll: bool = False) -> None:
+        self._warn = warn
+        self._polling = poll
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._roots: list[Root] = []
+        self._layout = Layout()
+        self._sources: list[KernelSource | PollSource] = []
+        self._again = asyncio.Event()
+        self._appeared: set[str] = set()
+        self._running = False
+        self.started = asyncio.Event()  # set once changes are seen; cleared when a subscriber is added
+
+    def add(self, directory: Path, globs: Sequence[str], quiet_ms: int, callback: Callback) -> Subscription:
+        """Subscribe to files below `directory`; the callback runs on the event loop, once a burst.
+
+        A root that does not exist is waited for. Callable before and while `run` runs.
+        """
+        subscription = Subscription(directory, globs, quiet_ms, callback, lambda: not self.started.is_set())
+        self._subscriptions = (*self._subscriptions, subscription)
+        self.started.clear()
+        self._again.set()
+        return subscription
+
+    def remove(self, subscription: Subscription) -> None:
+        """End a subscription; its callback is not called any more."""
+        self._subscriptions = tuple(each for each in self._subscriptions if each is not subscription)
+        subscription.cancel()
+        self._again.set()
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        self._running = True
+        try:
+            while True:
+                self.started.clear()
+                self._again.clear()
+                appeared, self._appeared = self._appeared, set()
+                if not await self._listen():
+                    self._appeared |= appeared
+                    await asyncio.sleep(SETTLE_SECONDS)
+                    continue
+                if appeared:
+                    self._deliver(await asyncio.to_thread(self._sort_appeared, appeared))
+                if not self._again.is_set():
+                    self.started.set()
+                await self._again.wait()
+        finally:
+            self._running = False
+            self._close(self._sources)
+            for subscription in self._subscriptions:
+                subscription.cancel()
+
+    async def _listen(self) -> bool:
+        """Open sources for what is there now, then close the former ones; False: look again."""
+        self._roots = await asyncio.to_thread(self._refresh)
+        self._layout = await asyncio.to_thread(lay_out, self._roots)
+        former, self._sources = self._sources, []
+        try:
+            failures = await self._open()
+            if "refused" in failures:
+                self._close(self._sources)
+                self._sources = []
+                failures = await self._open()
+            if former:
+                await asyncio.sleep(DRAIN_SECONDS)
+        finally:
+            self._close(former)
+        return not failures
+
+    async def _open(self) -> set[Failure]:
+        """Open the sources of the layout; return why some could not be opened."""
+        answers: asyncio.Queue[Failure | None] = asyncio.Queue()
+        for make in self._makers(answers):
+            self._sources.append(make())
+        return {failure for _ in self._sources if (failure := await answers.get()) is not None}
+
+    def _makers(self, answers: asyncio.Queue[Failure | None]) -> list[Callable[[], KernelSource | PollSource]]:
+        loop = asyncio.get_running_loop()
+
+        def opened(failure: Failure | None, message: str) -> None:
+            loop.call_soon_threadsafe(self._opened, answers, failure, message)
+
+        def changed(changes: list[Change]) -> None:
+            loop.call_soon_threadsafe(self._arrived, *self._sort(changes))
+
+        if self._polling:
+            roots = self._roots
+            return [lambda: PollSource(roots, opened=opened, changed=changed)] if roots else []
+        makers: list[Callable[[], KernelSource | PollSource]] = []
+        deep, shallow = self._layout.deep, self._layout.shallow
+        if deep:
+            makers.append(lambda: KernelSource(deep, recursive=True, opened=opened, changed=changed))
+        if shallow:
+            makers.append(lambda: KernelSource(shallow, recursive=False, opened=opened, changed=changed))
+        return makers
+
+    def _opened(self, answers: asyncio.Queue[Failure | None], failure: Failure | None, message: str) -> None:
+        if failure == "refused" and not self._polling:
+            self._polling = True
+            self._again.set()
+            self._warn(
+                f"cannot listen for file changes ({message}); looking once a second instead. "
+                "Raise fs.inotify.max_user_watches (or fs.inotify.max_user_instances) with sysctl"
+            )
+        answers.put_nowait(failure)
+
+    # From here: on a source's thread, reading only what is replaced as a whole.
+
+    def _refresh(self) -> list[Root]:
+        return [root for subscription in self._subscriptions for root in subscription.refresh()]
+
+    def _sort(self, changes: list[Change]) -> tuple[dict[Subscription, set[Path]], set[str]]:
+        """Who is to be told what; and the paths because of which the layout must be made anew."""
+        paths: set[str] = set()
+        moved: set[str] = set()
+        for change, path in changes:
+            if self._changes_layout(change, path):
+                moved.add(path)
+            if change == DELETED or not os.path.isdir(path):
+                paths.add(path)
+            elif change == ADDED and not self._is_noise(path):
+                # A new directory's first files may be older than the watch on it.
+                paths.update(walk_files(path))
+        return self._for_whom(paths), moved
+
+    def _sort_appeared(self, appeared: Iterable[str]) -> dict[Subscription, set[Path]]:
+        """What is in the places because of which the layout was made anew: all of it counts as changed."""
+        return self._for_whom({file for path in appeared for file in walk_files(path)})
+
+    def _for_whom(self, paths: set[str]) -> dict[Subscription, set[Path]]:
+        found: dict[Subscription, set[Path]] = {}
+        for subscription in self._subscriptions:
+            if hits := {hit for path in paths if (hit := subscription.match(path)) is not None}:
+                found[subscription] = hits
+        return found
+
+    def _changes_layout(self, change: int, path: str) -> bool:
+        layout = self._layout
+        if change == ADDED:
+            if any(missing == path or missing.startswith(path + "/") for missing in layout.missing):
+                return True
+            if not os.path.isdir(path):
+                return False
+            ignored_now = is_noise((os.path.basename(path),)) and os.path.dirname(path) not in layout.shallow
+            return ignored_now or (os.path.dirname(path) in layout.shallow and not self._is_noise(path))
+        if change == DELETED:
+            return path in layout.deep or path in layout.shallow
+        return os.path.basename(path) == ".gitignore"
+
+    def _is_noise(self, path: str) -> bool:
+        """Whether a directory is of no interest to anybody."""
+        for root in self._roots:
+            below = _below(path, root.path)
+            if below is not None and not is_noise((*below.split("/"), "x") if below else (), root.ignored):
+                return False
+            if root.path.startswith(path + "/"):
+                return False
+        return True
+
+    # Back on the event loop.
+
+    def _arrived(self, found: dict[Subscription, set[Path]], moved: set[str]) -> None:
+        if not self._running:
+            return
+        if moved:
+            # Bursts wait until the new places have been looked at, or a page would reload twice.
+            self._appeared |= moved
+            self.started.clear()
+            self._again.set()
+        self._deliver(found)
+
+    def _deliver(self, found: dict[Subscription, set[Path]]) -> None:
+        for subscription, paths in found.items():
+            if subscription in self._subscriptions:
+                subscription.arrived(paths)
+
+    @staticmethod
+    def _close(sources: Iterable[KernelSource | PollSource]) -> None:
+        for source in sources:
+            source.close()
+
+
+def _below(path: str, root: str) -> str | None:
+    """`path` relative to `root`, "" for the root itself, None if it lies elsewhere."""
+    if path == root:
+        return ""
+    prefix = root if root.endswith("/") else root + "/"
+    return path[len(prefix) :] if path.startswith(prefix) else None
+
+
+def _gitignore_of(directory: str) -> Ignored:
+    try:
+        with open(os.path.join(directory, ".gitignore"), encoding="utf-8", errors="replace") as file:
+            return read_gitignore(file)
+    except OSError:  # most directories have none
+        return NOTHING

@@ -1,0 +1,391 @@
+"""Real files, real changes."""
+
+import asyncio
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from devproxy.watch import Watcher
+from tests.support import auntil, run
+
+QUIET_MS = 30
+
+
+class Seen:
+    """The bursts a subscriber was told."""
+
+    def __init__(self) -> None:
+        self.bursts: asyncio.Queue[frozenset[Path]] = asyncio.Queue()
+
+    async def next(self) -> frozenset[Path]:
+        async with asyncio.timeout(10):
+            return await self.bursts.get()
+
+    def none_waits(self) -> bool:
+        return self.bursts.empty()
+
+
+@asynccontextmanager
+async def watching(
+    directory: Path, globs: Sequence[str] = ("**",), *, quiet_ms: int = QUIET_MS, poll: bool = False
+) -> AsyncIterator[tuple[Seen, Watcher]]:
+    seen = Seen()
+    watcher = Watcher(warn=pytest.fail, poll=poll)
+    watcher.add(directory, globs, quiet_ms, seen.bursts.put_nowait)
+    task = asyncio.create_task(watcher.run())
+    try:
+        async with asyncio.timeout(10):
+            await watcher.started.wait()
+        yield seen, watcher
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def test_a_changed_file_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "a.txt").write_text("1")
+        async with watching(tmp_path) as (seen, _):
+            (tmp_path / "a.txt").write_text("2")
+            assert await seen.next() == {tmp_path / "a.txt"}
+
+    run(scenario())
+
+
+def test_only_matching_files_are_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "app").mkdir()
+        async with watching(tmp_path, ["app/**/*.py"]) as (seen, _):
+            (tmp_path / "app/readme.txt").write_text("no")
+            (tmp_path / "top.py").write_text("no")
+            (tmp_path / "app/main.py").write_text("yes")
+            assert await seen.next() == {tmp_path / "app/main.py"}
+
+    run(scenario())
+
+
+def test_noise_is_not_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for name in ("node_modules/x", ".git", "src"):
+            (tmp_path / name).mkdir(parents=True)
+        async with watching(tmp_path) as (seen, _):
+            for name in (
+                "node_modules/x/a.js",
+                ".git/index",
+                "src/.a.swp",
+                "src/4913",
+                "src/b.py~",
+                "src/ok.py",
+            ):
+                (tmp_path / name).write_text("x")
+            assert await seen.next() == {tmp_path / "src/ok.py"}
+
+    run(scenario())
+
+
+def test_what_gitignore_names_is_not_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / ".gitignore").write_text("coverage/\n")
+        (tmp_path / "coverage").mkdir()
+        async with watching(tmp_path) as (seen, _):
+            (tmp_path / "coverage/index.html").write_text("x")
+            (tmp_path / "a.html").write_text("x")
+            assert await seen.next() == {tmp_path / "a.html"}
+
+    run(scenario())
+
+
+def test_a_deleted_file_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "a.txt").write_text("1")
+        async with watching(tmp_path) as (seen, _):
+            (tmp_path / "a.txt").unlink()
+            assert await seen.next() == {tmp_path / "a.txt"}
+
+    run(scenario())
+
+
+def test_a_change_made_while_the_listening_is_rearranged_is_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with watching(tmp_path) as (seen, watcher):
+            for number in range(5):
+                (tmp_path / f"{number}.txt").write_text("1")
+                watcher.add(tmp_path, [f"never-{number}"], QUIET_MS, pytest.fail)
+                assert await seen.next() == {tmp_path / f"{number}.txt"}
+
+    run(scenario())
+
+
+def test_an_editors_rename_over_the_file_is_one_burst(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "a.txt").write_text("1")
+        async with watching(tmp_path) as (seen, _):
+            (tmp_path / "a.txt~").write_text("2")
+            (tmp_path / "a.txt~").rename(tmp_path / "a.txt")
+            assert await seen.next() == {tmp_path / "a.txt"}
+            assert seen.none_waits()
+
+    run(scenario())
+
+
+def test_a_single_file_is_watched_across_renames(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        config = tmp_path / "app.toml"
+        config.write_text("1")
+        async with watching(tmp_path, ["app.toml"]) as (seen, _):
+            for text in ("2", "3"):
+                (tmp_path / "new").write_text(text)
+                (tmp_path / "new").rename(config)
+                assert await seen.next() == {config}
+
+    run(scenario())
+
+
+def test_files_in_a_new_directory_are_told_even_those_older_than_its_watch(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with watching(tmp_path) as (seen, _):
+            (tmp_path / "a/b/c").mkdir(parents=True)
+            (tmp_path / "a/b/c/x.txt").write_text("1")
+            assert tmp_path / "a/b/c/x.txt" in await seen.next()
+
+    run(scenario())
+
+
+def test_a_new_directory_beside_node_modules_is_watched_and_told_once(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "node_modules").mkdir()
+        async with watching(tmp_path) as (seen, watcher):
+            (tmp_path / "src/deep").mkdir(parents=True)
+            (tmp_path / "src/deep/a.js").write_text("1")
+            assert await seen.next() == {tmp_path / "src/deep/a.js"}
+            await watcher.started.wait()
+            assert seen.none_waits()
+            (tmp_path / "src/deep/b.js").write_text("1")
+            assert await seen.next() == {tmp_path / "src/deep/b.js"}
+
+    run(scenario())
+
+
+def test_a_missing_root_is_waited_for(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with watching(tmp_path / "web/dist") as (seen, _):
+            (tmp_path / "web/dist/assets").mkdir(parents=True)
+            (tmp_path / "web/dist/index.html").write_text("1")
+            (tmp_path / "web/dist/assets/a.js").write_text("1")
+            told: set[Path] = set()
+            while len(told) < 2:
+                told |= await seen.next()
+            assert told == {tmp_path / "web/dist/index.html", tmp_path / "web/dist/assets/a.js"}
+
+    run(scenario())
+
+
+def test_a_root_that_is_removed_and_made_anew_is_watched_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        dist = tmp_path / "dist"
+        dist.mkdir()
+        (dist / "old.txt").write_text("1")
+        async with watching(dist) as (seen, watcher):
+            shutil.rmtree(dist)
+            assert dist / "old.txt" in await seen.next()
+            await watcher.started.wait()
+            dist.mkdir()
+            (dist / "new.txt").write_text("1")
+            assert await seen.next() == {dist / "new.txt"}
+            await watcher.started.wait()
+            (dist / "again.txt").write_text("1")
+            assert await seen.next() == {dist / "again.txt"}
+
+    run(scenario())
+
+
+def test_a_root_that_is_swapped_by_renames_is_watched_again(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        dist, fresh = tmp_path / "dist", tmp_path / "fresh"
+        for folder in (dist, fresh):
+            folder.mkdir()
+            (folder / "index.html").write_text(folder.name)
+        async with watching(dist) as (seen, watcher):
+            dist.rename(tmp_path / "old")
+            fresh.rename(dist)
+            assert await seen.next() == {dist / "index.html"}
+            await watcher.started.wait()
+            (dist / "index.html").write_text("again")
+            assert await seen.next() == {dist / "index.html"}
+
+    run(scenario())
+
+
+def test_a_link_is_told_by_the_name_the_subscriber_uses(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "real").mkdir()
+        (tmp_path / "link").symlink_to("real")
+        async with watching(tmp_path / "link") as (seen, _):
+            (tmp_path / "real/a.txt").write_text("1")
+            assert await seen.next() == {tmp_path / "link/a.txt"}
+
+    run(scenario())
+
+
+STORM = """
+import sys
+from pathlib import Path
+for number in range(20_000):
+    Path(sys.argv[1], str(number % 100), f"{number}.txt").touch()
+"""
+
+
+def test_a_storm_of_20000_changes_is_two_bursts_at_most(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for number in range(100):
+            (tmp_path / str(number)).mkdir()
+        async with watching(tmp_path, quiet_ms=10) as (seen, watcher):
+            writer = await asyncio.create_subprocess_exec(sys.executable, "-c", STORM, str(tmp_path))
+            assert await writer.wait() == 0
+            end = Seen()
+            watcher.add(tmp_path, ["end"], 500, end.bursts.put_nowait)
+            await watcher.started.wait()
+            (tmp_path / "end").touch()
+            await end.next()  # what the storm brought has been handed over before
+            bursts = [await seen.next() for _ in range(seen.bursts.qsize())]
+            assert 1 <= len([burst for burst in bursts if burst != {tmp_path / "end"}]) <= 2
+            # The kernel's queue is bounded too (16,384 events), so a few may be missing.
+            assert len(frozenset().union(*bursts)) > 10_000
+
+    run(scenario())
+
+
+def test_many_files_are_one_burst_even_with_pauses_longer_than_the_quiet_period(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with watching(tmp_path, quiet_ms=5) as (seen, _):
+            for number in range(10):
+                (tmp_path / f"{number}.txt").touch()
+            for number in range(10, 14):
+                await asyncio.sleep(0.03)
+                (tmp_path / f"{number}.txt").touch()
+            assert len(await seen.next()) == 14
+
+    run(scenario())
+
+
+def test_two_subscribers_of_one_watcher_are_told_their_own(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with watching(tmp_path, ["*.py"]) as (python, watcher):
+            css = Seen()
+            watcher.add(tmp_path, ["*.css"], QUIET_MS, css.bursts.put_nowait)
+            await watcher.started.wait()
+            (tmp_path / "a.py").write_text("1")
+            (tmp_path / "a.css").write_text("1")
+            assert await python.next() == {tmp_path / "a.py"}
+            assert await css.next() == {tmp_path / "a.css"}
+
+    run(scenario())
+
+
+def test_a_removed_subscriber_is_not_told(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        async with watching(tmp_path) as (seen, watcher):
+            other = Seen()
+            subscription = watcher.add(tmp_path, ["**"], QUIET_MS, other.bursts.put_nowait)
+            await watcher.started.wait()
+            watcher.remove(subscription)
+            (tmp_path / "a").write_text("1")
+            await seen.next()
+            assert other.none_waits()
+
+    run(scenario())
+
+
+def test_polling_tells_what_was_added_changed_and_deleted(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for name in ("changed", "deleted"):
+            (tmp_path / name).write_text("1")
+        async with watching(tmp_path, poll=True) as (seen, _):
+            (tmp_path / "added").write_text("1")
+            (tmp_path / "changed").write_text("2")
+            (tmp_path / "deleted").unlink()
+            told = await seen.next()
+            while len(told) < 3:
+                told |= await seen.next()
+            assert told == {tmp_path / name for name in ("added", "changed", "deleted")}
+
+    run(scenario())
+
+
+def test_cancelling_leaves_no_thread(tmp_path: Path) -> None:
+    def ours() -> list[str]:
+        return [t.name for t in threading.enumerate() if t.name.startswith(("devproxy-watch", "devproxy-poll"))]
+
+    async def scenario() -> None:
+        (tmp_path / "node_modules").mkdir()
+        (tmp_path / "src").mkdir()
+        async with watching(tmp_path):
+            assert ours()
+        assert not ours()
+
+    run(scenario())
+
+
+def test_cancelling_while_it_starts_leaves_no_thread(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        for turns in range(20):
+            watcher = Watcher(warn=pytest.fail)
+            watcher.add(tmp_path, ["**"], QUIET_MS, lambda paths: None)
+            task = asyncio.create_task(watcher.run())
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+        await auntil(lambda: not [t for t in threading.enumerate() if t.name == "devproxy-watch"])
+
+    run(scenario())
+
+
+# The kernel's own refusal, in a process of its own: with no free file descriptor, inotify_init(2) fails.
+EXHAUSTED = """
+import asyncio, os, resource, sys
+from pathlib import Path
+import watchfiles._rust_notify
+from devproxy.watch import Watcher
+
+limit = resource.getrlimit(resource.RLIMIT_NOFILE)
+
+def lowest_free():
+    number = os.dup(0)
+    os.close(number)
+    return number
+
+def warn(message):
+    resource.setrlimit(resource.RLIMIT_NOFILE, limit)
+    print("warned:", message, flush=True)
+
+async def main():
+    folder, told = Path(sys.argv[1]), asyncio.Queue()
+    watcher = Watcher(warn=warn)
+    watcher.add(folder, ["**"], 10, told.put_nowait)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free() + 1, limit[1]))  # one is left, for imports
+    task = asyncio.create_task(watcher.run())
+    await watcher.started.wait()
+    (folder / "a.txt").write_text("x")
+    print("told:", [path.name for path in await told.get()], flush=True)
+    task.cancel()
+
+asyncio.run(main())
+"""
+
+
+def test_without_kernel_watches_it_warns_once_and_polls(tmp_path: Path) -> None:
+    done = subprocess.run([sys.executable, "-c", EXHAUSTED, str(tmp_path)], capture_output=True, text=True, timeout=30)
+    lines = done.stdout.splitlines()
+    assert [line for line in lines if line.startswith("told")] == ["told: ['a.txt']"], done.stderr
+    warnings = [line for line in lines if line.startswith("warned")]
+    assert len(warnings) == 1
+    assert "fs.inotify.max_user_watches" in warnings[0]
