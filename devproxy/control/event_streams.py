@@ -17,7 +17,7 @@ LIVE_EVENTS = frozenset({"reload", "ready", "down"})  # never log text: this str
 
 
 async def live(request: Request) -> StreamingResponse:
-    """What open pages are told: `ready` first (a new boot id: devproxy was restarted), then reload, down."""
+    """What open pages are told: `ready` first (boot: differs after a restart of devproxy), then reload, ready, down."""
     target = target_of(request)
 
     def show(_: int, message: dict[str, Any]) -> bytes | None:
@@ -25,8 +25,9 @@ async def live(request: Request) -> StreamingResponse:
         rest = {key: value for key, value in message.items() if key != "event"}
         return encode(rest, event=name) if name in LIVE_EVENTS else None
 
-    hello = encode({"boot": target.boot, "version": __version__}, event="ready", retry_ms=RETRY_MS)
-    return event_stream(relay(target.live.subscribe(), show, first=hello))
+    told = target.live.subscribe()  # before the greeting: what happens in between is told after it
+    hello = encode({"boot": target.boot, "version": __version__, **target.greeting()}, event="ready", retry_ms=RETRY_MS)
+    return event_stream(relay(told, show, first=hello))
 
 
 async def events(request: Request, topics: Annotated[str, Query(max_length=200)] = "") -> StreamingResponse:

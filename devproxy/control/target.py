@@ -43,6 +43,10 @@ class Target(Protocol):
     def live(self) -> Topic[dict[str, Any]]:
         """What open pages are told."""
 
+    def greeting(self) -> dict[str, Any]:
+        """What a page is told first on the live stream: {"content": version of the static files, empty if there
+        are none, "unready": [names of services that may not take traffic]}."""
+
     def status(self) -> SessionStatus:
         """All services as they are now."""
 

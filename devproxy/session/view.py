@@ -59,6 +59,11 @@ class SessionView:
     def live(self) -> Topic[dict[str, Any]]:
         return self._session.live
 
+    def greeting(self) -> dict[str, Any]:
+        session = self._session
+        unready = [name for name, service in session.supervisor.services.items() if service.life.state != "ready"]
+        return {"content": session.content_version(), "unready": unready}
+
     def status(self) -> SessionStatus:
         session = self._session
         services = [self._service(declared) for declared in session.config.services]

@@ -11,7 +11,7 @@ import pytest
 
 from devproxy import __version__
 from devproxy.cli import app, console
-from devproxy.cli.app import COMMANDS, Entry
+from devproxy.cli.app import COMMANDS, SHOWN, Entry
 
 DOCS = Path(__file__).parents[2] / "docs" / "cli.md"
 EACH = pytest.mark.parametrize("entry", COMMANDS, ids=lambda entry: entry.name)
@@ -61,7 +61,7 @@ def test_every_option_says_what_it_does(
     assert [param.opts for param in options if not param.help] == []
 
 
-@pytest.mark.parametrize("name", ["", *(entry.name for entry in COMMANDS)])
+@pytest.mark.parametrize("name", ["", *(entry.name for entry in SHOWN)])
 def test_the_documentation_quotes_the_help(
     name: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -75,7 +75,15 @@ def test_all_commands_are_listed_in_their_groups(
     shown = help_of("", capsys, monkeypatch)
     at = [shown.index(f"\n{panel}:") for panel in ("Run", "Look", "Control", "Ports", "Setup", "Options")]
     assert at == sorted(at)
-    assert [entry.name for entry in COMMANDS if f"\n  {entry.name} " not in shown] == []
+    assert [entry.name for entry in SHOWN if f"\n  {entry.name} " not in shown] == []
+
+
+def test_a_hidden_command_is_neither_listed_nor_documented(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "\n  complete " not in help_of("", capsys, monkeypatch)
+    assert "devproxy complete" not in DOCS.read_text()
+    assert "complete" not in app.nearest_command("complet")
 
 
 def test_the_bare_command_shows_the_help(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

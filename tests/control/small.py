@@ -43,6 +43,9 @@ class SmallSession:
             "api": ServiceStatus("api", "backend", "ready", 12, 8000, "http://127.0.0.1:8000", rfc3339(1.0)),
         }
 
+    def greeting(self) -> dict[str, Any]:
+        return {"content": "c1", "unready": ["api"]}
+
     def status(self) -> SessionStatus:
         ready = all(service.state == "ready" for service in self.services.values())
         return SessionStatus("shop", "/home/me/shop", self.pid, ORIGIN, ready, [ORIGIN], list(self.services.values()))

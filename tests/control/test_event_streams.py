@@ -21,7 +21,8 @@ def test_live_says_ready_first_with_the_boot_id_and_then_what_pages_are_told() -
             assert stream.headers["content-type"].startswith("text/event-stream")
             session.live.publish({"event": "reload", "paths": ["/a.css"]})
             hello, reload = await first_events(stream, 2)
-            assert (hello["event"], json.loads(hello["data"])) == ("ready", {"boot": BOOT, "version": __version__})
+            greeting = {"boot": BOOT, "version": __version__, "content": "c1", "unready": ["api"]}
+            assert (hello["event"], json.loads(hello["data"])) == ("ready", greeting)
             assert int(hello["retry"]) > 0
             assert (reload["event"], json.loads(reload["data"])) == ("reload", {"paths": ["/a.css"]})
             session.close()

@@ -140,9 +140,7 @@ def test_hop_by_hop_fields_end_here() -> None:
         (b"GET / HTTP/1.1\r\nHost: localhost\r\nX: " + b"a" * 70_000 + b"\r\n\r\n", 431),
     ],
 )
-def test_what_a_second_parser_could_read_otherwise_is_refused_and_never_forwarded(
-    head: bytes, status: int
-) -> None:
+def test_what_a_second_parser_could_read_otherwise_is_refused_and_never_forwarded(head: bytes, status: int) -> None:
     async def main() -> None:
         async with (
             RawUpstream(answering(OK)) as upstream,
@@ -172,9 +170,7 @@ def test_a_chunked_body_is_framed_anew_and_its_extensions_go_no_further() -> Non
             running_gateway({"api": ready("api", upstream.address)}) as front,
         ):
             body = b"3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nX-Sum: 1\r\n\r\n"
-            answer = await front.talk(
-                front.request(method="POST", fields="Transfer-Encoding: chunked\r\n", body=body)
-            )
+            answer = await front.talk(front.request(method="POST", fields="Transfer-Encoding: chunked\r\n", body=body))
             assert status_of(answer) == 200
             assert b"ext" not in got[0]
             assert got[0].replace(b"\r\n", b"|") == b"3|abc|2|de|0|X-Sum: 1||"
@@ -186,9 +182,7 @@ def test_requests_on_one_connection_are_answered_in_order_also_when_pipelined() 
     async def handler(conversation: Conversation) -> None:
         while True:
             target = (await conversation.head()).split(b" ")[1]
-            await conversation.send(
-                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target)
-            )
+            await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%b" % (len(target), target))
 
     async def main() -> None:
         async with (
@@ -198,9 +192,7 @@ def test_requests_on_one_connection_are_answered_in_order_also_when_pipelined() 
             one = b"GET /%d HTTP/1.1\r\nHost: localhost\r\n\r\n"
             last = b"GET /last HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
             answer = await front.talk(b"".join(one % n for n in range(20)) + last)
-            assert re.findall(rb"\r\n\r\n(/\d+|/last)", answer) == [b"/%d" % n for n in range(20)] + [
-                b"/last"
-            ]
+            assert re.findall(rb"\r\n\r\n(/\d+|/last)", answer) == [b"/%d" % n for n in range(20)] + [b"/last"]
             assert upstream.connections == 1
 
     run(main())
@@ -412,9 +404,7 @@ def test_an_early_answer_reaches_a_client_that_still_uploads() -> None:
             running_gateway({"api": ready("api", upstream.address)}) as front,
         ):
             reader, writer = await front.open()
-            writer.write(
-                b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 100_000
-            )
+            writer.write(b"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 50000000\r\n\r\n" + b"x" * 100_000)
             answer = await reader.read(-1)
             writer.close()
             assert status_of(answer) == 413 and body_of(answer) == b"big"
@@ -462,9 +452,7 @@ def test_an_http10_client_gets_no_chunks() -> None:
 
 
 def test_many_set_cookie_fields_stay_many() -> None:
-    response = (
-        b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX: y\r\nSet-Cookie: b=2, c\r\nContent-Length: 0\r\n\r\n"
-    )
+    response = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=1\r\nX: y\r\nSet-Cookie: b=2, c\r\nContent-Length: 0\r\n\r\n"
 
     async def main() -> None:
         async with (

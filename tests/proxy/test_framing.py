@@ -25,7 +25,9 @@ def split_at(data: bytes, cuts: list[int]) -> list[bytes]:
 
 
 @given(st.lists(st.binary(min_size=1, max_size=40), max_size=6), st.binary(max_size=20), st.lists(st.integers(0, 400)))
-def test_any_split_of_the_bytes_gives_the_same_payload_and_end(chunks: list[bytes], after: bytes, cuts: list[int]) -> None:
+def test_any_split_of_the_bytes_gives_the_same_payload_and_end(
+    chunks: list[bytes], after: bytes, cuts: list[int]
+) -> None:
     wire = b"".join(b"%x\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks) + b"0\r\nX: 1\r\n\r\n"
     assert read(split_at(wire + after, cuts)) == (b"".join(chunks), after, [(b"X", b"1")])
 

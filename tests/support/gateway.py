@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import Any
 
 from devproxy.config.model import Hold, Route
 from devproxy.gateway.gateway import Backend, Gateway
@@ -36,9 +37,7 @@ class RunningGateway:
         finally:
             writer.close()
 
-    def request(
-        self, target: str = "/", *, method: str = "GET", fields: str = "", body: bytes = b""
-    ) -> bytes:
+    def request(self, target: str = "/", *, method: str = "GET", fields: str = "", body: bytes = b"") -> bytes:
         """A request that asks for the connection to close after it."""
         host = f"localhost:{self.port}"
         head = f"{method} {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n{fields}\r\n"
@@ -55,7 +54,13 @@ async def running_gateway(
     allowed_hosts: tuple[str, ...] = (),
     trusted_proxies: tuple[str, ...] = (),
 ) -> AsyncIterator[RunningGateway]:
-    """A gateway in front of `backends`; without routes, everything goes to the first one."""
+    """A gateway in front of `backends`; without routes, everything goes to the first one.
+
+    Fails if anything raised in the loop's callbacks meanwhile: what a peer sends must never do that.
+    """
+    raised: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: raised.append(context))
     routes = routes or (Route(to=(next(iter(backends)),), prefix="/"),)
     gateway = Gateway(
         name="test",
@@ -76,6 +81,9 @@ async def running_gateway(
         for backend in backends.values():
             if isinstance(backend, Upstream):
                 await backend.close()
+        await asyncio.sleep(0)  # the last callbacks
+        loop.set_exception_handler(None)
+    assert raised == []
 
 
 def _outage(name: str, failure: Failure) -> Outage:

@@ -22,7 +22,7 @@ class Visit:
         self._sockets: list[WebSocket] = []
         page.on("request", lambda request: self.requests.append(request.url))
         page.on("load", lambda loaded: self.loads.append(loaded.url))
-        page.on("websocket", self._sockets.append)
+        page.on("websocket", lambda socket: self._sockets.append(socket))  # Playwright cannot mark a builtin
         page.goto(url)
 
     def sockets(self) -> list[WebSocket]:

@@ -1,0 +1,178 @@
+"""A stage for services: all that a session gives them, real, but for the gateway."""
+
+import asyncio
+import ctypes
+import os
+import re
+import secrets
+import sys
+from collections.abc import Callable, Coroutine
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from devproxy.config import model
+from devproxy.logs.log import Log
+from devproxy.logs.records import records_of
+from devproxy.processes.environment import MARKER
+from devproxy.processes.guarding import GuardLink
+from devproxy.processes.lifecycle import Life
+from devproxy.processes.reaper import Reaper, adopt_orphans
+from devproxy.processes.service import Service, Surroundings
+from devproxy.processes.supervisor import Supervisor
+from devproxy.session.claims import Claims, Manners
+from tests.support import auntil, run
+
+PR_SET_CHILD_SUBREAPER = 36
+
+# Says who it is, then stays. What it is told to ignore comes as its arguments.
+STAY = """
+import signal, sys
+for name in sys.argv[1:]:
+    signal.signal(getattr(signal, name), signal.SIG_IGN)
+print("here", flush=True)
+while True:
+    signal.pause()
+"""
+# Listens on the port of its first argument, else on $PORT.
+LISTEN = """
+import os, signal, socket, sys
+one = socket.create_server(("127.0.0.1", int((sys.argv[1:] or [os.environ["PORT"]])[0])))
+print("listening", flush=True)
+while True:
+    signal.pause()
+"""
+# Starts STAY in a session of its own, says its pid, and stays.
+PARENT = f"""
+import subprocess, sys, signal
+child = subprocess.Popen([sys.executable, "-c", {STAY!r}], start_new_session="apart" in sys.argv, stdout=subprocess.PIPE)
+child.stdout.readline()
+print("child", child.pid, flush=True)
+while "leave" not in sys.argv:
+    signal.pause()
+"""
+
+
+def python(source: str, *arguments: object) -> tuple[str, ...]:
+    """The words that run a few lines of Python."""
+    return sys.executable, "-c", source, *map(str, arguments)
+
+
+def spec(folder: Path, command: str | tuple[str, ...], name: str = "it", **fields: Any) -> model.Service:
+    """A service's declaration."""
+    return model.Service(name=name, kind=fields.pop("kind", "worker"), dir=folder, command=command, **fields)
+
+
+def alive(pid: int) -> bool:
+    """It runs; a zombie does not."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+class Stage:
+    """Services that run, what they printed, and every state that they were in."""
+
+    def __init__(self, *specs: model.Service) -> None:
+        self.session = secrets.token_hex(4)
+        self.log = Log(None, self.session, model.Logs())
+        self.reaper = Reaper()
+        self.states: list[tuple[str, str]] = []
+        self.lines_at: dict[tuple[str, str], list[str]] = {}  # what a service had printed as a state began
+        self.watchers: list[Callable[[], None]] = []
+        self._link = GuardLink(f"{MARKER}={self.session}")
+        claims = Claims(Path("/"), specs, (), Manners(), self.log.say)
+        around = Surroundings(
+            session=self.session,
+            origin="http://localhost:4400",
+            shell=dict(os.environ),
+            size=lambda: (90, 30),
+            reaper=self.reaper,
+            guard=self,
+            source=self.log.source,
+            printed=self._printed,
+            last_line=lambda: self.log.topic.last,
+            claim=claims.claim,
+            changed=self._changed,
+        )
+        self.supervisor = Supervisor(Service(each, around, listens=each.port is not None) for each in specs)
+
+    def __getitem__(self, name: str) -> Service:
+        return self.supervisor.services[name]
+
+    @property
+    def it(self) -> Service:
+        return self["it"]
+
+    def lines(self, name: str = "it") -> list[str]:
+        """What a service has printed."""
+        return [record.text for record in self.log.last_lines(name, 10_000)]
+
+    async def state(self, state: str, name: str = "it", within: float = 10) -> Service:
+        """Wait until a service is in this state."""
+        await auntil(lambda: self[name].life.state == state, within)
+        return self[name]
+
+    async def line(self, start: str, name: str = "it", within: float = 10) -> str:
+        """Wait until a service has printed a line that begins so; return it."""
+        await auntil(lambda: any(one.startswith(start) for one in self.lines(name)), within)
+        return [one for one in self.lines(name) if one.startswith(start)][-1]
+
+    # -- a Guard
+
+    def add(self, group: int, service: str, port: int | None) -> None:
+        self._link.add(group)
+
+    def remove(self, group: int) -> None:
+        self._link.remove(group)
+
+    # -- what a session does
+
+    def _changed(self, service: Service, before: Life) -> None:
+        name, state = service.spec.name, service.life.state
+        if state != before.state:
+            self.states.append((name, state))
+            self.lines_at[name, state] = self.lines(name)
+        for watcher in self.watchers:
+            watcher()
+        self.supervisor.notice()
+
+    async def _printed(self, name: str, pattern: re.Pattern[str], after: int) -> None:
+        lines = self.log.topic.subscribe(after)
+        while True:
+            for _, chunk in (await lines.next()).items:
+                if chunk.service == name and any(pattern.search(one.plain) for one in records_of(chunk)):
+                    return
+
+    async def play(self, scene: Callable[["Stage"], Coroutine[Any, Any, None]]) -> None:
+        self.reaper.start(asyncio.get_running_loop())
+        running = asyncio.create_task(self.supervisor.run())
+        try:
+            await scene(self)
+            assert not running.done(), running.exception()
+        finally:
+            self.supervisor.hurry()
+            await self.supervisor.stop_all()
+            running.cancel()
+            await asyncio.gather(running, return_exceptions=True)
+            self.reaper.stop()
+
+    def close(self) -> None:
+        self._link.close()
+        self.log.close()
+
+
+def play(scene: Callable[[Stage], Coroutine[Any, Any, None]], *specs: model.Service, within: float = 30) -> Stage:
+    """Start the services, play the scene, stop them; the stage that is left tells what happened."""
+    adopt_orphans()
+    stage = Stage(*specs)
+    try:
+        stage.supervisor.prepare()
+        run(stage.play(scene), within)
+    finally:
+        stage.close()
+        if sys.platform == "linux":  # other tests' orphans shall go to init
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+    return stage

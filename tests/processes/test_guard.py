@@ -1,0 +1,164 @@
+"""What a killed session has started is ended by its guard."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devproxy.processes.guarding import GuardLink
+from tests.processes.stage import STAY, alive
+from tests.support import until
+
+# A session in small: starts children, tells the guard, says all pids, and waits for its end.
+SESSION = f"""
+import os, subprocess, sys
+from devproxy.processes.guarding import GuardLink
+STAY = {STAY!r}
+link = GuardLink("DEVPROXY_SESSION=" + sys.argv[1])
+def start(*ignored, mark="", **fields):
+    env = dict(os.environ, **({{"DEVPROXY_SESSION": mark}} if mark else {{}}))
+    words = [sys.executable, "-c", STAY, *ignored]
+    child = subprocess.Popen(words, stdout=subprocess.PIPE, env=env, start_new_session=True, **fields)
+    child.stdout.readline()
+    return child
+"""
+
+
+class Small:
+    """A small session that runs these lines, which end by printing pids."""
+
+    def __init__(self, lines: str) -> None:
+        source = SESSION + textwrap.dedent(lines) + "\nsys.stdin.read()\n"
+        self.mark = os.urandom(4).hex()
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", source, self.mark], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert self.process.stdout
+        self.pids = [int(word) for word in self.process.stdout.readline().split()]
+        assert self.pids, "it failed to start"
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def end(self) -> None:
+        self.kill()
+        for stream in (self.process.stdin, self.process.stdout):
+            assert stream
+            stream.close()
+        for pid in self.pids:
+            if alive(pid):
+                os.kill(pid, signal.SIGKILL)
+
+
+Start = Callable[[str], Small]
+
+
+@pytest.fixture
+def session() -> Iterator[Start]:
+    started: list[Small] = []
+
+    def start(lines: str) -> Small:
+        started.append(Small(lines))
+        return started[-1]
+
+    yield start
+    for one in started:
+        one.end()
+
+
+def test_children_are_gone_within_two_seconds_of_a_sigkill_also_those_that_do_not_listen(session: Start) -> None:
+    small = session("""
+        polite, stubborn = start(), start("SIGTERM", "SIGINT", "SIGHUP")
+        link.add(polite.pid)
+        link.add(stubborn.pid)
+        print(polite.pid, stubborn.pid, flush=True)
+    """)
+    assert all(map(alive, small.pids))
+    small.kill()
+    until(lambda: not any(map(alive, small.pids)), within=2)
+
+
+def test_grandchildren_go_with_the_group(session: Start) -> None:
+    small = session("""
+        parent = subprocess.Popen(["sh", "-c", "sleep 600 & echo $!; wait"], stdout=subprocess.PIPE, text=True, start_new_session=True)
+        link.add(parent.pid)
+        print(parent.pid, parent.stdout.readline(), flush=True)
+    """)
+    small.kill()
+    until(lambda: not any(map(alive, small.pids)), within=2)
+
+
+def test_they_are_asked_before_they_are_killed(session: Start, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    small = session(f"""
+        child = subprocess.Popen(["sh", "-c", "trap 'echo goodbye > {said}; exit' TERM; echo; sleep 600 & wait"],
+                                 stdout=subprocess.PIPE, start_new_session=True)
+        child.stdout.readline()
+        link.add(child.pid)
+        print(child.pid, flush=True)
+    """)
+    small.kill()
+    until(said.exists, within=2)
+
+
+def test_who_carries_the_sessions_mark_is_ended_wherever_it_has_gone(session: Start) -> None:
+    """A daemon is in no group that we know."""
+    small = session("""
+        marked, stubborn = start(mark=sys.argv[1]), start("SIGTERM", mark=sys.argv[1])
+        print(marked.pid, stubborn.pid, flush=True)
+    """)
+    small.kill()
+    until(lambda: not any(map(alive, small.pids)), within=2)
+
+
+def test_nobody_else_is_touched(session: Start) -> None:
+    """Not a group that was taken back, not another session's child, not one that we were never told of."""
+    small = session("""
+        named, back, other, unknown = start(), start(), start(mark="another"), start()
+        link.add(named.pid)
+        link.add(back.pid)
+        link.remove(back.pid)
+        print(named.pid, back.pid, other.pid, unknown.pid, flush=True)
+    """)
+    [guard] = [one for one in psutil.Process(small.process.pid).children() if "guard.py" in " ".join(one.cmdline())]
+    small.kill()
+    until(lambda: not alive(guard.pid), within=2)
+    named, *others = small.pids
+    assert not alive(named)
+    assert all(map(alive, others))
+
+
+def test_the_guard_outlives_what_a_terminal_sends(session: Start) -> None:
+    """Ctrl-C, a closed window and Ctrl-Z are the session's business."""
+    small = session("child = start(); link.add(child.pid); print(link.pid, child.pid, flush=True)")
+    guard, child = small.pids
+    until(lambda: psutil.Process(guard).status() == psutil.STATUS_SLEEPING)
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP):
+        os.kill(guard, number)
+    small.kill()
+    until(lambda: not alive(child), within=2)
+
+
+def test_a_guard_that_was_killed_harms_nobody() -> None:
+    link = GuardLink("DEVPROXY_SESSION=none")
+    os.kill(link.pid, signal.SIGKILL)
+    until(lambda: not alive(link.pid))
+    link.add(12345)
+    link.remove(12345)
+    link.close()
+
+
+def test_letting_the_guard_go_ends_what_is_still_named_and_waits_for_it() -> None:
+    child = subprocess.Popen(["sleep", "600"], start_new_session=True)
+    link = GuardLink("DEVPROXY_SESSION=none")
+    link.add(child.pid)
+    link.close()
+    assert not alive(link.pid)
+    assert child.wait(5) == -signal.SIGTERM

@@ -1,0 +1,463 @@
+"""One service and its owner: what it prints, how it becomes ready, restarts, and stops."""
+
+import asyncio
+import os
+import re
+import signal
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devproxy.config.model import Ready, Stop
+from devproxy.ports.probe import is_free
+from devproxy.processes.lifecycle import LONGEST_BACKOFF_SECONDS
+from tests.processes.stage import LISTEN, PARENT, STAY, Stage, alive, play, python, spec
+from tests.support import auntil, free_port
+
+DEAF = python(STAY, "SIGTERM", "SIGINT", "SIGHUP")
+WAIT_FOR_FILE = "while [ ! -e go ]; do sleep 0.01; done; "
+
+
+# -- what it prints
+
+
+def test_a_line_is_in_the_log_as_soon_as_it_is_printed(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        assert stage.it.life.alive
+
+    play(scene, spec(tmp_path, python(STAY)))
+
+
+def test_lines_are_whole_however_they_are_written(tmp_path: Path) -> None:
+    source = (
+        "import os, time\nfor part in (b'o', b'ne\\ntw', b'o\\nthr', b'ee'):\n    os.write(1, part); time.sleep(0.01)"
+    )
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("done")
+
+    assert play(scene, spec(tmp_path, python(source))).lines() == ["one", "two", "three"]
+
+
+def test_a_megabyte_arrives_whole_and_in_order(tmp_path: Path) -> None:
+    source = "for n in range(9_000): print(n, 'x' * 100)"
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("done")
+
+    lines = play(scene, spec(tmp_path, python(source))).lines()
+    assert [int(line.split()[0]) for line in lines] == list(range(9_000))
+
+
+def test_its_last_words_are_in_the_log_before_it_is_said_to_have_crashed(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+
+    stage = play(scene, spec(tmp_path, "echo why; printf 'no line end'; exit 3", restart="never"))
+    assert stage.lines_at["it", "crashed"] == ["why", "no line end"]
+    assert stage.it.life.exit is not None and stage.it.life.exit.code == 3
+
+
+def test_stderr_may_be_a_stream_of_its_own(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("done")
+
+    stage = play(scene, spec(tmp_path, "echo out; echo err >&2", stderr="separate"))
+    assert {(one.stream, one.text) for one in stage.log.last_lines("it", 9)} == {("stdout", "out"), ("stderr", "err")}
+
+
+def test_one_that_prints_into_files_only_is_not_hung_up_on(tmp_path: Path) -> None:
+    """Nothing of it has the terminal open: closing our side would send it SIGHUP."""
+    port = free_port()
+    (tmp_path / "listen.py").write_text(LISTEN)
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready")
+        assert stage.it.life.alive
+        assert (tmp_path / "log").read_text() == "listening\n"
+
+    command = f"exec {sys.executable} listen.py </dev/null >log 2>&1"
+    stage = play(scene, spec(tmp_path, command, port=port))
+    assert stage.it.life.exit is not None and stage.it.life.exit.signal == signal.SIGTERM
+
+
+def test_the_window_may_change_its_size(tmp_path: Path) -> None:
+    source = (
+        "import os, signal\nsignal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size(0), flush=True))\n"
+        "print('first', *os.get_terminal_size(0), flush=True)\nwhile True: signal.pause()"
+    )
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("first 90 30")
+        stage.it.resize(70, 20)
+        await stage.line("70 20")
+
+    play(scene, spec(tmp_path, python(source)))
+
+
+# -- ready
+
+
+def test_it_is_ready_when_it_listens_and_says_where_and_how_soon(tmp_path: Path) -> None:
+    port = free_port()
+
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("ready")
+        assert it.addresses == (("127.0.0.1", port),)
+        assert it.ready_seconds is not None and 0 < it.ready_seconds < 10
+
+    stage = play(scene, spec(tmp_path, python(LISTEN), port=port))
+    assert [state for _, state in stage.states] == ["freeing", "starting", "ready", "stopped"]
+
+
+def test_it_is_told_its_port_and_may_listen_on_another_which_is_said(tmp_path: Path) -> None:
+    port, other = free_port(), free_port()
+
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("ready")
+        assert it.environment["PORT"] == str(port)
+        assert it.addresses == (("127.0.0.1", other),)
+        assert it.note == f"listens on {other}, not on {port}"
+
+    play(scene, spec(tmp_path, python(LISTEN, other), port=port))
+
+
+def test_a_line_printed_before_anybody_looked_still_makes_it_ready(tmp_path: Path) -> None:
+    """It was started before there was a loop, and said it while devproxy was still being imported."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", within=3)
+
+    ready = Ready(log="^I am up$")
+    command = "echo I am up; touch said; sleep 600"
+    stage = Stage(spec(tmp_path, command, ready=ready))
+    stage.supervisor.prepare()
+    from tests.support import run, until
+
+    until((tmp_path / "said").exists)
+    try:
+        run(stage.play(scene))
+    finally:
+        stage.close()
+
+
+def test_a_line_of_an_earlier_generation_does_not_make_it_ready(tmp_path: Path) -> None:
+    ready = Ready(log="up", timeout_seconds=0.4)
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready")
+        stage.supervisor.ask_restart("it")
+        await stage.state("failing")
+
+    play(scene, spec(tmp_path, "[ -e before ] || echo up; touch before; sleep 600", ready=ready))
+
+
+def test_one_that_is_late_is_failing_with_the_reason_and_ready_when_it_comes(tmp_path: Path) -> None:
+    ready = Ready(log="up", timeout_seconds=0.2)
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("failing")
+        assert stage.it.life.reason == "not ready after 0.2 s: waited for a line that matches 'up'"
+        (tmp_path / "go").touch()
+        await stage.state("ready")
+        assert stage.it.life.reason == ""
+
+    play(scene, spec(tmp_path, f"{WAIT_FOR_FILE} echo up; sleep 600", ready=ready))
+
+
+def test_a_command_asks_in_the_services_folder_and_environment(tmp_path: Path) -> None:
+    ready = Ready(command='[ "$MODE" = test ] && touch asked && [ -e go ]')
+
+    async def scene(stage: Stage) -> None:
+        await auntil((tmp_path / "asked").exists)
+        assert stage.it.life.state == "starting"
+        (tmp_path / "go").touch()
+        await stage.state("ready")
+
+    play(scene, spec(tmp_path, "sleep 600", ready=ready, env={"MODE": "test"}))
+
+
+def test_a_command_that_hangs_is_ended_with_the_wait(tmp_path: Path) -> None:
+    ready = Ready(command="echo $$ > asked.new; mv asked.new asked; sleep 600 & wait", timeout_seconds=600)
+
+    async def scene(stage: Stage) -> None:
+        await auntil((tmp_path / "asked").exists)
+        pid = int((tmp_path / "asked").read_text())
+        assert alive(pid)
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        await auntil(lambda: not alive(pid))
+
+    play(scene, spec(tmp_path, "sleep 600", ready=ready))
+
+
+# -- its end
+
+
+def test_it_is_asked_by_the_signal_that_it_wants(tmp_path: Path) -> None:
+    source = "import signal, sys; signal.signal(signal.SIGQUIT, lambda *_: sys.exit('asked')); print('here', flush=True); signal.pause()"
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+
+    assert "asked" in play(scene, spec(tmp_path, python(source), stop=Stop("QUIT"))).lines()
+
+
+def test_one_that_ignores_the_signal_is_killed_after_its_grace(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        began = time.monotonic()
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        assert 0.3 <= time.monotonic() - began < 3
+
+    stage = play(scene, spec(tmp_path, DEAF, stop=Stop(grace_seconds=0.3)))
+    assert stage.it.life.exit is not None and stage.it.life.exit.signal == signal.SIGKILL
+
+
+@pytest.mark.parametrize("how", [(), ("apart",)], ids=["in the group", "in a session of its own"])
+def test_stopped_means_that_its_descendants_are_gone(tmp_path: Path, how: tuple[str, ...]) -> None:
+    async def scene(stage: Stage) -> None:
+        pid = int((await stage.line("child ")).split()[1])
+        assert alive(pid)
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        assert not alive(pid)
+
+    play(scene, spec(tmp_path, python(PARENT, *how), stop=Stop(grace_seconds=60)))
+
+
+def test_descendants_have_the_same_grace(tmp_path: Path) -> None:
+    """The leader is gone at once; what is left may still write its goodbye."""
+    source = """
+import signal, sys, time
+def end(*_):
+    time.sleep(0.3)
+    open("goodbye", "w").close()
+    sys.exit()
+signal.signal(signal.SIGTERM, end)
+signal.signal(signal.SIGHUP, signal.SIG_IGN)
+print("slow one", flush=True)
+while True: signal.pause()
+"""
+    (tmp_path / "slow.py").write_text(source)
+    leader = "import subprocess, sys, signal; subprocess.Popen([sys.executable, 'slow.py']); signal.pause()"
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("slow one")
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+
+    play(scene, spec(tmp_path, python(leader)))
+    assert (tmp_path / "goodbye").exists()
+
+
+def test_deaf_descendants_of_a_dead_leader_are_killed_after_the_grace(tmp_path: Path) -> None:
+    source = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {STAY!r}, 'SIGTERM', 'SIGHUP']); import signal; signal.pause()"
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        [pid] = [one.pid for one in psutil.Process(stage.it.child.pid).children()]  # type: ignore[union-attr]  # it runs
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped", within=3)
+        assert not alive(pid)
+
+    play(scene, spec(tmp_path, python(source), stop=Stop(grace_seconds=0.3)))
+
+
+def test_a_second_request_ends_the_grace(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        stage.supervisor.ask_stop("it")
+        await auntil(lambda: stage.it.life.next == "stopped")
+        stage.it.hurry()
+        await stage.state("stopped", within=3)
+
+    play(scene, spec(tmp_path, DEAF, stop=Stop(grace_seconds=600)))
+
+
+def test_a_suspended_one_can_be_stopped(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        stage.it.pause(signal.SIGSTOP)
+        assert stage.it.child is not None
+        process = psutil.Process(stage.it.child.pid)
+        await auntil(lambda: process.status() == psutil.STATUS_STOPPED)
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped", within=3)
+
+    play(scene, spec(tmp_path, python(STAY), stop=Stop(grace_seconds=60)))
+
+
+def test_a_suspended_one_continues(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        pid = int((await stage.line("child ")).split()[1])
+        for number, state in ((signal.SIGSTOP, psutil.STATUS_STOPPED), (signal.SIGCONT, psutil.STATUS_SLEEPING)):
+            stage.it.pause(number)
+            await auntil(lambda state=state: psutil.Process(pid).status() == state)  # type: ignore[misc]
+
+    play(scene, spec(tmp_path, python(PARENT, "apart")))
+
+
+def test_stopped_means_that_its_port_binds(tmp_path: Path) -> None:
+    """Also with a client connected, which leaves the port in TIME_WAIT."""
+    port = free_port()
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready")
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        assert is_free(port)
+        writer.close()
+
+    play(scene, spec(tmp_path, python(LISTEN), port=port))
+
+
+def test_one_that_has_done_its_work_may_leave_a_daemon_until_the_session_ends(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("done")
+        assert alive(int(stage.lines()[0].split()[1]))
+
+    stage = play(scene, spec(tmp_path, python(PARENT, "apart", "leave")))
+    assert not alive(int(stage.lines()[0].split()[1]))
+
+
+def test_the_remains_of_a_crashed_one_are_gone_before_it_starts_again(tmp_path: Path) -> None:
+    command = f'{sys.executable} -c "$PARENT" apart leave; exit 1'
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        assert not alive(int(stage.lines()[0].split()[1]))
+
+    play(scene, spec(tmp_path, command, env={"PARENT": PARENT}, restart="never"))
+
+
+# -- again
+
+
+def test_a_crash_is_followed_by_another_start_after_a_pause(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        died = time.monotonic()
+        assert stage.it.life.backoff == 0.5
+        await stage.line("second")
+        assert time.monotonic() - died >= 0.35
+        assert stage.it.restarts == 1
+
+    play(scene, spec(tmp_path, "[ -e once ] && echo second && sleep 600; touch once; exit 1"))
+
+
+def test_a_watched_one_that_dies_again_and_again_waits_for_a_save(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await auntil(lambda: stage.it.life.deaths == 3)
+        assert stage.it.life.state == "crashed"
+        assert stage.it.life.backoff is None
+        (tmp_path / "fixed").touch()
+        stage.supervisor.saved("it")
+        await stage.line("fixed")
+
+    stage = play(scene, spec(tmp_path, "[ -e fixed ] && echo fixed && sleep 600; exit 1", watch=("*.py",)))
+    assert LONGEST_BACKOFF_SECONDS > 0
+    assert stage.it.restarts == 3
+
+
+def test_there_are_never_two_live_copies(tmp_path: Path) -> None:
+    """However often it is asked to restart, and although it takes its time to end."""
+    source = """
+import os, signal, sys, time
+def journal(what):
+    with open("journal", "a") as file:
+        file.write(f"{what} {time.monotonic()}\\n")
+def end(*_):
+    time.sleep(0.05)
+    journal("end")
+    os._exit(0)
+signal.signal(signal.SIGTERM, end)
+journal("begin")
+print("here", os.getpid(), flush=True)
+while True: signal.pause()
+"""
+
+    async def scene(stage: Stage) -> None:
+        for count in range(1, 5):
+            await auntil(lambda count=count: len(stage.lines()) == count)  # type: ignore[misc]
+            stage.supervisor.saved("it")
+            stage.supervisor.ask_restart("it")
+            await asyncio.sleep(0.02)  # into the middle of its end
+            stage.supervisor.saved("it")
+        await auntil(lambda: len(stage.lines()) == 5)
+
+    play(scene, spec(tmp_path, python(source)))
+    written = [line.split()[0] for line in (tmp_path / "journal").read_text().splitlines()]
+    assert written == ["begin", "end"] * 5
+
+
+def test_a_restart_does_not_find_its_own_port_taken(tmp_path: Path) -> None:
+    port = free_port()
+
+    async def scene(stage: Stage) -> None:
+        for generation in (1, 2, 3):
+            await auntil(lambda g=generation: stage.it.life.generation == g and stage.it.life.state == "ready")  # type: ignore[misc]
+            stage.supervisor.ask_restart("it")
+        await auntil(lambda: stage.it.life.generation == 4 and stage.it.life.state == "ready")
+
+    stage = play(scene, spec(tmp_path, python(LISTEN), port=port))
+    assert "crashed" not in {state for _, state in stage.states}
+
+
+def test_a_missing_program_is_a_crash_that_says_so_and_is_not_tried_again(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("crashed")
+        assert it.life.reason == (
+            "no-such-program is not installed, or not in PATH (install no-such-program, or correct the command)"
+        )
+        assert it.life.backoff is None
+
+    play(scene, spec(tmp_path, "no-such-program --port $PORT"))
+
+
+def test_a_missing_folder_is_a_crash_that_says_so(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("crashed")
+        assert re.match(r"the folder .*/gone does not exist", it.life.reason)
+
+    play(scene, spec(tmp_path / "gone", "true"))
+
+
+def test_why_it_failed_is_not_why_it_crashed(tmp_path: Path) -> None:
+    """The reason of an earlier failing must not be told as that of the crash."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("failing")
+        (tmp_path / "go").touch()
+        await stage.state("crashed")
+        assert stage.it.life.reason == ""
+
+    ready = Ready(log="never", timeout_seconds=0.1)
+    play(scene, spec(tmp_path, f"{WAIT_FOR_FILE} exit 5", ready=ready, restart="never"))
+
+
+def test_cancelling_its_task_ends_the_child(tmp_path: Path) -> None:
+    pids: list[int] = []
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        assert stage.it.child is not None
+        pids.append(stage.it.child.pid)
+        task = next(one for one in asyncio.all_tasks() if one.get_name() == "it")
+        task.cancel()
+        await auntil(lambda: not alive(pids[0]))
+        stage.it.child = None
+        stage.it.life = type(stage.it.life)()
+        os.kill(os.getpid(), 0)
+
+    with pytest.raises(AssertionError):
+        play(scene, spec(tmp_path, DEAF, stop=Stop(grace_seconds=600)))
+    assert pids
