@@ -27,6 +27,7 @@ class Entry:
     panel: str
     help: str
     pass_on: bool = False  # unknown options are the command's own arguments
+    hidden: bool = False  # for programs: help and completions do not show it
 
 
 COMMANDS = (
@@ -43,7 +44,9 @@ COMMANDS = (
     Entry("kill-port", "kill_port:kill_port", "Ports", "Free ports: end what listens on them."),
     Entry("plan", "plan:plan", "Setup", "Show what would run here, and why."),
     Entry("init", "plan:init", "Setup", "Write the plan down as devproxy.toml."),
+    Entry("complete", "complete:complete", "", "Print names for a shell's completion, one a line.", hidden=True),
 )
+SHOWN = tuple(entry for entry in COMMANDS if not entry.hidden)
 
 HELP = """One command, one origin, one log: run this project's frontend and backend behind one URL.
 
@@ -59,7 +62,7 @@ class CommandLine(typer.core.TyperGroup):
     """The group of all commands, loaded one at a time."""
 
     def list_commands(self, ctx: Any) -> list[str]:  # ctx: Click's, of which Typer makes no public type
-        return [entry.name for entry in COMMANDS]
+        return [entry.name for entry in SHOWN]
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         """The command of that name. Raises: UsageError: there is none; the hint has the nearest."""
@@ -71,7 +74,7 @@ class CommandLine(typer.core.TyperGroup):
         raise UsageError(f"there is no command '{cmd_name}'", hint=nearest_command(cmd_name))
 
     def format_help(self, ctx: Any, formatter: Any) -> None:
-        layout.write_help(self, ctx, formatter, [(e.panel, e.name, e.help) for e in COMMANDS])
+        layout.write_help(self, ctx, formatter, [(e.panel, e.name, e.help) for e in SHOWN])
 
 
 class Command(typer.core.TyperCommand):
@@ -85,7 +88,7 @@ def nearest_command(name: str) -> str:
     """A hint for a mistyped command."""
     from difflib import get_close_matches
 
-    if near := get_close_matches(name, [entry.name for entry in COMMANDS], n=1):
+    if near := get_close_matches(name, [entry.name for entry in SHOWN], n=1):
         return f"did you mean '{near[0]}'?"
     return "see devproxy --help"
 

@@ -184,16 +184,13 @@ def error_of(status: int, content: bytes) -> DevproxyError:
 
 
 def find_session(directory: Path | None = None) -> Client:
-    """A client for the session of the project that a folder belongs to.
+    """A client for the session of a project.
 
-    Args:   directory: None: the folder we are in.
+    Args:   directory: its root, as for `devproxy up -C`; None: the project that this folder is in.
     Raises: NoSession: none answers there; UsageError: there is no such folder.
     """
-    from devproxy.config.root import find_root
+    from devproxy.cli.plan import project_root
 
-    start = (directory or Path.cwd()).absolute()
-    if not start.is_dir():
-        raise UsageError(f"{start} is no folder")
-    client = Client(find_root(start))
+    client = Client(project_root(directory))
     client.get("/health")
     return client

@@ -67,7 +67,7 @@ def root_of(directory: Path | None) -> Path:
 
     if directory is not None and not directory.is_dir():
         raise UsageError(f"{directory} is not a folder", hint="-C takes the folder of a project")
-    return find_root((directory or Path.cwd()).absolute())
+    return find_root(Path.cwd()) if directory is None else directory.resolve()
 
 
 def one_port(port: int, root: Path, *, yes: bool, force: bool, dry_run: bool, as_json: bool) -> dict[str, Any]:

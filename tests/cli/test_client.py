@@ -14,12 +14,21 @@ from tests.cli.conftest import Running
 from tests.support import until
 
 
-def test_a_session_is_found_from_a_folder_inside_its_project(running: Running) -> None:
+def test_a_session_is_found_from_a_folder_inside_its_project(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     inside = running.root / "src"
     inside.mkdir()
-    with find_session(inside) as session:
+    monkeypatch.chdir(inside)
+    with find_session() as session:
         assert session.root == running.root
         assert session.get("/api/status")["name"] == "shop"
+
+
+def test_a_folder_that_is_given_is_the_root_itself(running: Running) -> None:
+    """As for `up -C`: also below a folder that would be found first, such as a repository's."""
+    (running.root / "devproxy.toml").unlink()
+    (running.root.parent / "devproxy.toml").touch()
+    with find_session(running.root) as session:
+        assert session.root == running.root
 
 
 def test_nothing_runs_where_no_socket_is(project: Path) -> None:

@@ -1,6 +1,7 @@
 """Real shells that complete, each with nobody's settings but the file of completions/ under test."""
 
 import os
+import re
 import select
 import shutil
 import subprocess
@@ -27,7 +28,7 @@ ZSH_RC = """
 PS1='> '
 unset zle_bracketed_paste
 fpath=("$COMPLETIONS" $fpath)
-autoload -Uz compinit && compinit -u -D
+autoload -Uz compinit && compinit -u -d "$COMPINIT_DUMP"
 list-them() { zle list-choices; zle -R; print -n '<listed>' >$TTY }
 zle -N list-them
 bindkey '^X^L' list-them
@@ -53,16 +54,25 @@ def bash(line: str, cwd: Path) -> list[str]:
         _devproxy "$1" "${!#}" "${COMP_WORDS[COMP_CWORD-1]}"
         printf '%s\\n' ${COMPREPLY[@]+"${COMPREPLY[@]}"}
     """
-    words = line.replace("=", " = ").split()  # as readline does, whose COMP_WORDBREAKS has the =
-    if line.endswith((" ", "=")) and not line.endswith("="):
-        words.append("")
+    # As readline does it: the quotes stay, = is a word, and so is nothing after a space.
+    words = [word for word in re.split(r"(=)|(?<!\\) ", line) if word is not None]
     return output([program("bash"), "--norc", "--noprofile", "-uc", script, "bash", *words], cwd)
 
 
-def fish(line: str, cwd: Path) -> list[str]:
-    """What fish offers at the end of the line, without the descriptions."""
-    script = 'source "$COMPLETIONS/devproxy.fish"; complete -C $argv[1]'
-    return [row.split("\t")[0] for row in output([program("fish"), "--no-config", "-c", script, line], cwd)]
+def fish(line: str, cwd: Path, *, setting: str = "") -> list[str]:
+    """What fish offers at the end of the line."""
+    script = f'source "$COMPLETIONS/devproxy.fish"; {setting}; complete -C $argv[1]'
+    rows = output([program("fish"), "--no-config", "-c", script, line], cwd)
+    return [row.split("\t")[0] for row in rows]  # without the descriptions
+
+
+def zsh(line: str, cwd: Path) -> list[str]:
+    """What zsh lists at the end of the line."""
+    with Terminal.zsh(cwd, "zstyle ':completion:*' verbose no") as terminal:  # without the descriptions
+        terminal.press(f"{line}\x18\x0c").wait_for("<listed>")
+        rows = terminal.rows()
+    at = next(number for number, row in enumerate(rows) if row.startswith(f"> {line}".rstrip()))
+    return " ".join(rows[at + 1 :]).replace("<listed>", "").split()
 
 
 def output(command: list[str], cwd: Path) -> list[str]:
@@ -75,16 +85,6 @@ def environment() -> dict[str, str]:
     return {**os.environ, "COMPLETIONS": str(COMPLETIONS), "TERM": "xterm", "LC_ALL": "C.UTF-8"}
 
 
-def zsh(line: str, cwd: Path) -> list[str]:
-    """What zsh lists at the end of the line, without the descriptions."""
-    with Terminal.zsh(cwd, "zstyle ':completion:*' verbose no") as terminal:
-        terminal.press(f"{line}\x18\x0c")
-        terminal.wait_for("<listed>")
-        rows = terminal.rows()
-    at = next(number for number, row in enumerate(rows) if row.startswith(f"> {line}".rstrip()))
-    return " ".join(rows[at + 1 :]).replace("<listed>", "").split()
-
-
 class Terminal:
     """An interactive shell with a terminal of its own. Leaving the `with` block ends it."""
 
@@ -94,9 +94,9 @@ class Terminal:
         self._printed = b""
         self._master, self._slave = os.openpty()
         # A session's first process gets the terminal that it opens as its controlling one.
+        script = f'exec <>"$0" >&0 2>&1; stty cols {COLUMNS} rows {LINES}; exec "$@"'
         self._shell = subprocess.Popen(
-            ["sh", "-c", 'exec <>"$0" >&0 2>&1; stty cols "$1" rows "$2"; shift 2; exec "$@"']
-            + [os.ttyname(self._slave), str(COLUMNS), str(LINES), *command],
+            ["sh", "-c", script, os.ttyname(self._slave), *command],
             cwd=cwd,
             env={**environment(), **variables},
             start_new_session=True,
@@ -110,17 +110,19 @@ class Terminal:
 
     @classmethod
     def zsh(cls, cwd: Path, *settings: str) -> Self:
+        """Args: settings: more lines for .zshrc."""
         (cwd.parent / ".zshrc").write_text("\n".join([ZSH_RC, *settings]))
         return cls([program("zsh"), "-d", "-i"], cwd, ZDOTDIR=str(cwd.parent)).prompt()
 
     def prompt(self) -> Self:
         return self.wait_for("> ")
 
-    def press(self, keys: str) -> None:
+    def press(self, keys: str) -> Self:
         os.write(self._master, keys.encode())
+        return self
 
     def wait_for(self, text: str) -> Self:
-        """Wait until the shell has printed this since the last wait."""
+        """Wait until the shell has printed this, after what was waited for before."""
         deadline = time.monotonic() + SECONDS
         while text.encode() not in self._printed:
             ready, _, _ = select.select([self._master], [], [], max(0, deadline - time.monotonic()))
@@ -128,7 +130,7 @@ class Terminal:
             piece = os.read(self._master, 65536)
             self._stream.feed(piece)
             self._printed += piece
-        self._printed = b""
+        self._printed = self._printed.partition(text.encode())[2]
         return self
 
     def rows(self) -> list[str]:

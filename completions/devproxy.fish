@@ -1,0 +1,133 @@
+# Completion of devproxy in fish, 3.2 or newer.
+# Written by scripts/completions from the command line itself: do not edit.
+
+# Whether this is the command on the line; '' when none is typed yet.
+function __devproxy_is -a command
+    set -l words (commandline -opc)
+    set -l typed (string match -v -- '-*' $words[2..])
+    test "$typed[1]" = "$command"
+end
+
+function __devproxy_names -a kind
+    string match -q -- '-*' (commandline -ct); and return # an option: fish asks all the same
+    set -l words (commandline -opc)
+    set -l program (string replace -r '^~/' "$HOME/" -- $words[1])
+    set -l folder
+    set -l typed
+    set -l takes
+    for word in $words[2..]
+        if test -n "$takes"
+            set folder -C $word
+            set takes
+        else if contains -- $word -C --directory
+            set takes folder
+        else if string match -qr -- '^(-C|--directory=)(?<value>.+)' $word
+            set folder -C $value
+        else
+            set -a typed $word
+        end
+    end
+    for name in (command $program complete $kind $folder 2>/dev/null </dev/null)
+        contains -- $name $typed[2..]; or echo $name
+    end
+end
+
+complete -c devproxy -f
+complete -c devproxy -n "__devproxy_is ''" -a up -d 'Start everything here behind one origin'
+complete -c devproxy -n "__devproxy_is ''" -a proxy -d 'Only the gateway, in front of what already runs'
+complete -c devproxy -n "__devproxy_is ''" -a demo -d 'Try devproxy on a small bundled project'
+complete -c devproxy -n "__devproxy_is ''" -a status -d 'Show the services of the running session'
+complete -c devproxy -n "__devproxy_is ''" -a logs -d 'Read what the services printed, live or afterwards'
+complete -c devproxy -n "__devproxy_is ''" -a open -d 'Open the running project in the browser'
+complete -c devproxy -n "__devproxy_is ''" -a start -d 'Start services that are stopped'
+complete -c devproxy -n "__devproxy_is ''" -a stop -d 'Stop services, and leave the others running'
+complete -c devproxy -n "__devproxy_is ''" -a restart -d 'Restart services; requests wait meanwhile'
+complete -c devproxy -n "__devproxy_is ''" -a down -d 'Stop the session and everything that it started'
+complete -c devproxy -n "__devproxy_is ''" -a kill-port -d 'Free ports: end what listens on them'
+complete -c devproxy -n "__devproxy_is ''" -a plan -d 'Show what would run here, and why'
+complete -c devproxy -n "__devproxy_is ''" -a init -d 'Write the plan down as devproxy.toml'
+complete -c devproxy -n "__devproxy_is ''" -l version -d 'Show the version'
+complete -c devproxy -n "__devproxy_is ''" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is up" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is up" -s p -l port -x -d 'The public port, instead of 4400'
+complete -c devproxy -n "__devproxy_is up" -s d -l detach -d 'Run in the background; return when it listens'
+complete -c devproxy -n "__devproxy_is up" -l wait -d 'With -d: return when all required services are ready'
+complete -c devproxy -n "__devproxy_is up" -l timeout -x -d 'How long --wait waits'
+complete -c devproxy -n "__devproxy_is up" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is up" -s y -l yes -d 'Free held ports without asking'
+complete -c devproxy -n "__devproxy_is up" -l force -d 'As --yes, with SIGKILL at once'
+complete -c devproxy -n "__devproxy_is up" -l open -d 'Open the browser when all is ready'
+complete -c devproxy -n "__devproxy_is up" -s v -l verbose -d 'Say more of what devproxy does'
+complete -c devproxy -n "__devproxy_is up" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is proxy" -l route -x -d 'Send a path prefix elsewhere; may be repeated'
+complete -c devproxy -n "__devproxy_is proxy" -s p -l port -x -d 'The public port, instead of 4400'
+complete -c devproxy -n "__devproxy_is proxy" -l open -d 'Open the browser'
+complete -c devproxy -n "__devproxy_is proxy" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is demo" -s p -l port -x -d 'The public port, instead of 4400'
+complete -c devproxy -n "__devproxy_is demo" -l open -d 'Open the browser when all is ready'
+complete -c devproxy -n "__devproxy_is demo" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is status" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is status" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is status" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is logs" -s f -l follow -d 'Go on with each line as it is printed'
+complete -c devproxy -n "__devproxy_is logs" -s n -l lines -x -d 'The last N, or all'
+complete -c devproxy -n "__devproxy_is logs" -l since -x -d 'From then on: 30s, 5m, 2h (ago), 10:41, 2026-01-31T10:41:00Z'
+complete -c devproxy -n "__devproxy_is logs" -l until -x -d 'Up to then'
+complete -c devproxy -n "__devproxy_is logs" -l grep -x -d 'Lines that match a regular expression (Python\'s)'
+complete -c devproxy -n "__devproxy_is logs" -l level -x -a 'debug info warning error critical' -d 'This level and worse: debug, info, warning, error, critical'
+complete -c devproxy -n "__devproxy_is logs" -l json -d 'One JSON object a line, for scripts'
+complete -c devproxy -n "__devproxy_is logs" -l no-color -d 'No colours, not even the lines\' own'
+complete -c devproxy -n "__devproxy_is logs" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is logs" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is logs" -a '(__devproxy_names logged)' -d Service
+
+complete -c devproxy -n "__devproxy_is open" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is open" -l print -d 'Print the address instead'
+complete -c devproxy -n "__devproxy_is open" -l dashboard -d 'Open devproxy\'s own page, signed in'
+complete -c devproxy -n "__devproxy_is open" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is start" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is start" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is start" -l no-wait -d 'Return when it has begun, not when it is done'
+complete -c devproxy -n "__devproxy_is start" -l timeout -x -d 'How long to wait'
+complete -c devproxy -n "__devproxy_is start" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is start" -a '(__devproxy_names services)' -d Service
+
+complete -c devproxy -n "__devproxy_is stop" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is stop" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is stop" -l no-wait -d 'Return when it has begun, not when it is done'
+complete -c devproxy -n "__devproxy_is stop" -l timeout -x -d 'How long to wait'
+complete -c devproxy -n "__devproxy_is stop" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is stop" -a '(__devproxy_names services)' -d Service
+
+complete -c devproxy -n "__devproxy_is restart" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is restart" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is restart" -l no-wait -d 'Return when it has begun, not when it is done'
+complete -c devproxy -n "__devproxy_is restart" -l timeout -x -d 'How long to wait'
+complete -c devproxy -n "__devproxy_is restart" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is restart" -a '(__devproxy_names services)' -d Service
+
+complete -c devproxy -n "__devproxy_is down" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is down" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is kill-port" -s y -l yes -d 'Answer yes to every question'
+complete -c devproxy -n "__devproxy_is kill-port" -l force -d 'As --yes, and SIGKILL at once'
+complete -c devproxy -n "__devproxy_is kill-port" -s n -l dry-run -d 'Show who listens; end nothing'
+complete -c devproxy -n "__devproxy_is kill-port" -l json -d 'One JSON object on stdout; asks nothing'
+complete -c devproxy -n "__devproxy_is kill-port" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is kill-port" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is kill-port" -a '(__devproxy_names ports)' -d Port
+
+complete -c devproxy -n "__devproxy_is plan" -l json -d 'One JSON object on stdout, for scripts'
+complete -c devproxy -n "__devproxy_is plan" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is plan" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is init" -s f -l force -d 'Overwrite an existing file'
+complete -c devproxy -n "__devproxy_is init" -l print -d 'Print it instead of writing it'
+complete -c devproxy -n "__devproxy_is init" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is init" -s h -l help -d 'Show this help'
