@@ -8,11 +8,13 @@ Everything here belongs to one thread. Publishing and subscribing need no event 
 does, and only when there is nothing to hand out.
 """
 
-import asyncio
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Generic, NamedTuple, TypeVar
+
+if TYPE_CHECKING:
+    import asyncio
 
 T = TypeVar("T")
 
@@ -63,7 +65,7 @@ class Topic(Generic[T]):
         self._next = start
         self._weight = 0
         self._size = 0
-        self._waiting: set[asyncio.Future[None]] = set()
+        self._waiting: set[asyncio.Future[None]] = set()  # made by _changed
         self.closed = False
 
     @property
@@ -126,6 +128,8 @@ class Topic(Generic[T]):
                 waiter.set_result(None)
 
     async def _changed(self) -> None:
+        import asyncio  # whoever waits has it; whoever only publishes need not pay for it (40 ms)
+
         waiter = asyncio.get_running_loop().create_future()
         self._waiting.add(waiter)
         try:

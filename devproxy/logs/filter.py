@@ -34,6 +34,8 @@ ESCAPES = re.compile(
 )
 # All up to the last CR that something follows: CRs at the end of a line rewrite nothing yet.
 REWRITTEN = re.compile(rb"^[^\n]*\r(?=[^\r\n])", re.MULTILINE)
+# Cursor to column 1 (ECMA-48 §8.3.9 CHA): what follows rewrites the line, as after a CR (npm's spinner).
+COLUMN_ONE = re.compile(rb"\x1b\[[01]?G")
 # Cursor to a place, then erase (ECMA-48 §8.3.21 CUP, §8.3.39 ED); "ESC c" resets the terminal.
 CLEAR = rb"(?:\x1b\[[0-9;]*[Hf])*\x1b(?:\[[0-3]?J|c)"
 CLEARS = re.compile(rb"[\r\n]*" + CLEAR)
@@ -111,7 +113,7 @@ def cut_long_lines(block: bytes) -> bytes:
 def clean(block: bytes) -> bytes:
     """Whole lines without what a terminal would obey; as many lines as there were, less those cleared away."""
     if b"\x1b" in block:
-        block = SCROLLED_AWAY.sub(b"", block)
+        block = COLUMN_ONE.sub(b"\r", SCROLLED_AWAY.sub(b"", block))
     if b"\r" in block:
         block = block.replace(b"\r\n", b"\n")  # a pty ends every line so
         if b"\r" in block:

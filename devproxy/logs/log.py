@@ -17,7 +17,6 @@ from devproxy.hub.topic import Topic
 from devproxy.logs import index
 from devproxy.logs.filter import LineFilter
 from devproxy.logs.levels import Levels
-from devproxy.logs.query import Query, read
 from devproxy.logs.records import Chunk, Record, records_of, trim
 from devproxy.logs.segments import Segments
 
@@ -87,6 +86,8 @@ class Log:
             if not services or chunk.service in services:
                 found.extendleft(reversed(records_of(chunk, self.session_id)))
         if len(found) < count and self.topic.first > 1 and self.directory:
+            from devproxy.logs.query import Query, read  # seldom needed, and children wait for this file
+
             stored = read(self.directory, Query(tuple(services), limit=count, session=self.session_id))
             found.extendleft(reversed([record for record in stored if record.seq < self.topic.first]))
         levels = Levels()

@@ -5,8 +5,6 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
-from devproxy.logs.levels import detect
-
 SGR = re.compile("\x1b\\[[0-9;:]*m")  # the only escapes that the filter lets through
 
 
@@ -79,6 +77,8 @@ def records_of(chunk: Chunk, session: str = "") -> list[Record]:
 
     Not `splitlines`: that would also split at U+2028 and its like, and the numbers would no longer fit.
     """
+    from devproxy.logs.levels import detect  # reading needs it, writing does not
+
     lines = chunk.data.decode("utf-8", "replace").split("\n")
     return [
         Record(seq, chunk.time_us, chunk.service, chunk.stream, text, chunk.level or detect(text), session)

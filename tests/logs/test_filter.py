@@ -76,6 +76,12 @@ def test_the_corpus_is_hostile():
     assert len(harmed) > 30  # the others harm terminals that pyte does not play
 
 
+def test_a_line_rewritten_from_its_first_column_is_its_last_state():
+    spinner = "\x1b[1G⠙\x1b[1G⠹\x1b[1G\x1b[0K\n> vite\n".encode()  # npm 11 on a terminal
+    assert filtered(spinner) == b"\n> vite\n"
+    assert filtered("⠙\x1b[G\x1b[Kdone\n".encode()) == b"done\n"
+
+
 @given(st.binary(max_size=400))
 def test_no_bytes_whatever_leave_a_control_sequence(data: bytes):
     clean = filtered(data)
