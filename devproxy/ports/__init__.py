@@ -13,6 +13,7 @@ Files:
     identity   the same process or another one; identity_linux, identity_darwin read it
     signals    a signal to an identity, never to a pid that was reused
     records    children.json: what our sessions have started
+    sessions   which of our sessions run
     facts      the values that verdicts are made of
     family     who is whose parent, now
     holder     gathers facts about a holder; containers names the container that publishes a port

@@ -63,6 +63,15 @@ class Recorded:
 
 
 @dataclass(frozen=True, slots=True)
+class LiveSession:
+    """A devproxy that runs."""
+
+    pid: int
+    root: str  # of its project, for messages; empty: it has none
+    is_this_root: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Context:
     """From whose point of view a holder is judged."""
 
@@ -73,6 +82,7 @@ class Context:
     boot_id: str
     root_is_broad: bool = False  # a home directory, /tmp, /: being inside says nothing
     records: tuple[Recorded, ...] = ()
+    sessions: tuple[LiveSession, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from devproxy import paths
-from devproxy.ports import family, identity, records
+from devproxy.ports import family, identity, records, sessions
 from devproxy.ports.containers import container_publishing
 from devproxy.ports.facts import Context, Holder, Judged, Recorded
 from devproxy.ports.holder import holders
@@ -51,6 +51,7 @@ def context_of(root: Path, state_home: Path) -> Context:
             for folder, found in records.all_records(state_home).items()
             for record in found
         ),
+        sessions=sessions.running(state_home, root),
     )
 
 

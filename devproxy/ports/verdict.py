@@ -12,7 +12,7 @@ import re
 import shlex
 from pathlib import Path, PurePath
 
-from devproxy.ports.facts import Context, Holder, Process, Recorded, Verdict
+from devproxy.ports.facts import Context, Holder, LiveSession, Process, Recorded, Verdict
 from devproxy.ports.lineage import lineage
 
 # They hold ports on behalf of a container or a virtual machine: ending one breaks the container's
@@ -35,6 +35,8 @@ def judge(holder: Holder, context: Context) -> Verdict:
         return _unseen(holder)
     if (verdict := _untouchable(process, holder, context)) is not None:
         return verdict
+    if (session := next((one for one in context.sessions if one.pid == process.pid), None)) is not None:
+        return _session(session)
     if (recorded := find_record(holder, context)) is not None:
         return _recorded(recorded, context)
     if is_orphan(holder, context):
@@ -113,6 +115,15 @@ def _recorded(recorded: Recorded, context: Context) -> Verdict:
     if recorded.is_this_root:
         return Verdict("ours", f"the service '{record.service}' of an earlier devproxy of this project, now gone")
     return Verdict("stranger", f"the service '{record.service}' of an earlier devproxy of {root or 'another project'}")
+
+
+def _session(session: LiveSession) -> Verdict:
+    """In the background it looks like an orphan: no terminal, and nobody above it."""
+    if session.is_this_root:
+        return Verdict("neighbour", "the devproxy that runs for this project", hint="devproxy down")
+    where = session.root or "another project"
+    there = f" -C {shlex.quote(session.root)}" if session.root else ""
+    return Verdict("neighbour", f"the devproxy that runs for {where}", hint=f"devproxy down{there}" if there else "")
 
 
 def _unseen(holder: Holder) -> Verdict:

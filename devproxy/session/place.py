@@ -52,7 +52,8 @@ class Place:
         path = self.state / SESSION_FILE
         fresh = path.with_suffix(".new")
         fresh.touch(mode=0o600)
-        fresh.write_text(json.dumps({"id": self.id, "pid": os.getpid(), "socket": str(self.socket), **facts}))
+        known = {"id": self.id, "pid": os.getpid(), "root": str(self.root), "socket": str(self.socket)}
+        fresh.write_text(json.dumps({**known, **facts}))
         fresh.replace(path)
 
     def leave(self) -> None:

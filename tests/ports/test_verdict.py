@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devproxy.ports.facts import Context, Holder, Process, Recorded
+from devproxy.ports.facts import Context, Holder, LiveSession, Process, Recorded, Verdict
 from devproxy.ports.records import ChildRecord
 from devproxy.ports.verdict import is_container_proxy, is_init, judge
 
@@ -87,6 +87,16 @@ def test_what_our_own_dead_child_left_is_ours() -> None:
 def test_an_orphan_is_ours_only_if_everything_fits(change: dict[str, object], kind: str) -> None:
     changed = replace(SERVER, **change)  # type: ignore[arg-type]  # fields of a process
     assert judge(holder(changed), CONTEXT).kind == kind
+
+
+def test_a_session_in_the_background_is_no_orphan() -> None:
+    """It looks like one: no terminal, and only init above it."""
+    assert judge(holder(), CONTEXT).kind == "ours"
+    here = replace(CONTEXT, sessions=(LiveSession(SERVER.pid, str(ROOT), is_this_root=True),))
+    assert judge(holder(), here) == Verdict("neighbour", "the devproxy that runs for this project")
+    assert judge(holder(), here).hint == "devproxy down"
+    there = replace(CONTEXT, sessions=(LiveSession(SERVER.pid, "/home/me/my shop", is_this_root=False),))
+    assert judge(holder(), there).hint == "devproxy down -C '/home/me/my shop'"
 
 
 def test_a_live_process_of_this_root_is_a_neighbour() -> None:

@@ -1,0 +1,158 @@
+"""Who ends our children if we cannot: what is recorded, and what an earlier session's record allows."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devproxy.ports import identity, records
+from devproxy.ports.records import ChildRecord
+from devproxy.session.custody import Custody
+from tests.processes.stage import STAY, alive, python
+from tests.support import until
+
+Start = Callable[..., subprocess.Popen[str]]
+
+
+@pytest.fixture
+def start() -> Iterator[Start]:
+    started: list[subprocess.Popen[str]] = []
+
+    def start(source: str = STAY, *arguments: str, group: bool = True) -> subprocess.Popen[str]:
+        words = python(source, *arguments)
+        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=group))
+        output = started[-1].stdout
+        assert output is not None
+        output.readline()
+        return started[-1]
+
+    yield start
+    for one in started:
+        with one:
+            one.kill()
+
+
+def record_of(pid: int, *, session: int | None = None) -> ChildRecord:
+    """A record of this child, by a session that is gone, or by the process that is named."""
+    child = identity.of(pid)
+    owner = identity.of(session) if session is not None else None
+    assert child is not None
+    return ChildRecord(
+        service="api",
+        pid=pid,
+        create_time=child.create_time,
+        boot_id=identity.boot_id(),
+        pgid=pid,
+        ports=(8000,),
+        session_pid=owner.pid if owner else 2**22 - 1,
+        session_create_time=owner.create_time if owner else 1.0,
+    )
+
+
+def end_leftovers(state: Path, *found: ChildRecord) -> list[str]:
+    """Let a new session find these records; what it says."""
+    records.save(state, found)
+    said: list[str] = []
+    Custody(state, state, "s2").end_leftovers(said.append)
+    return said
+
+
+def test_what_a_dead_session_has_left_is_ended_and_that_is_said(tmp_path: Path, start: Start) -> None:
+    child = start()
+    assert end_leftovers(tmp_path, record_of(child.pid)) == [
+        f"ending what an earlier session left running: api (pid {child.pid})"
+    ]
+    assert child.wait(5) == -signal.SIGTERM
+
+
+def test_its_whole_group_goes(tmp_path: Path, start: Start) -> None:
+    source = (
+        "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True); import signal; signal.pause()"
+    )
+    child = start(source)
+    [grandchild] = [one.pid for one in psutil.Process(child.pid).children()]
+    end_leftovers(tmp_path, record_of(child.pid))
+    until(lambda: not alive(grandchild))
+
+
+def test_one_that_does_not_listen_is_killed(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devproxy.session.custody.LEFTOVER_GRACE_SECONDS", 0.2)
+    child = start(STAY, "SIGTERM")
+    end_leftovers(tmp_path, record_of(child.pid))
+    assert child.wait(5) == -signal.SIGKILL
+
+
+def test_a_bystander_with_a_recycled_pid_lives(tmp_path: Path, start: Start) -> None:
+    bystander = start()
+    record = record_of(bystander.pid)
+    assert end_leftovers(tmp_path, replace(record, create_time=record.create_time - 1)) == []
+    assert bystander.poll() is None
+
+
+def test_a_record_from_before_a_reboot_proves_nothing(tmp_path: Path, start: Start) -> None:
+    bystander = start()
+    assert end_leftovers(tmp_path, replace(record_of(bystander.pid), boot_id="another boot")) == []
+    assert bystander.poll() is None
+
+
+def test_a_child_of_a_session_that_lives_is_left_alone(tmp_path: Path, start: Start) -> None:
+    child = start()
+    assert end_leftovers(tmp_path, record_of(child.pid, session=os.getpid())) == []
+    assert child.poll() is None
+
+
+def test_one_that_leads_no_group_takes_nobody_with_it(tmp_path: Path, start: Start) -> None:
+    """A record can be wrong about that: then the group is somebody else's, here the tests' own."""
+    child = start(group=False)
+    end_leftovers(tmp_path, replace(record_of(child.pid), pgid=os.getpgrp()))
+    assert child.poll() is None
+
+
+@pytest.mark.parametrize(
+    "text", ["", "{", '{"schema": 99, "children": []}', '{"schema": 1, "children": [{"pid": "x"}]}']
+)
+def test_a_torn_or_foreign_record_is_no_obstacle(tmp_path: Path, text: str) -> None:
+    (tmp_path / records.FILE).write_text(text)
+    said: list[str] = []
+    Custody(tmp_path, tmp_path, "s2").end_leftovers(said.append)
+    assert said == []
+
+
+def test_a_child_is_on_record_while_it_lives(tmp_path: Path, start: Start) -> None:
+    custody = Custody(tmp_path, tmp_path, "s1")
+    child = start()
+    custody.add(child.pid, "api", 8000)
+    [record] = records.load(tmp_path)
+    assert (record.service, record.pid, record.pgid, record.ports) == ("api", child.pid, child.pid, (8000,))
+    assert record.child.is_alive()
+    assert record.session.pid == os.getpid()
+    custody.remove(child.pid)
+    assert records.load(tmp_path) == []
+    custody.close()
+    assert child.poll() is None
+
+
+def test_letting_go_ends_what_was_not_taken_back(tmp_path: Path, start: Start) -> None:
+    custody = Custody(tmp_path, tmp_path, "s1")
+    child = start()
+    custody.add(child.pid, "api", None)
+    custody.close()
+    assert child.wait(5) == -signal.SIGTERM
+
+
+def test_a_child_that_has_ended_already_is_not_recorded(tmp_path: Path) -> None:
+    custody = Custody(tmp_path, tmp_path, "s1")
+    with subprocess.Popen(["true"], start_new_session=True) as child:
+        if sys.platform == "linux":
+            os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        else:
+            child.wait()
+        custody.add(child.pid, "api", None)
+    assert records.load(tmp_path) == []
+    custody.close()

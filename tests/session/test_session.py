@@ -1,0 +1,173 @@
+"""One run from outside: what a session says, records and leaves, and how its parts work on one another."""
+
+import json
+import re
+import signal
+import socket
+import stat
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+import httpx
+import psutil
+
+from devproxy.paths import socket_path, state_dir
+from devproxy.ports import records
+from devproxy.session.place import SESSION_FILE
+from tests.support import free_port, until
+from tests.support.devproxy import RunningDevproxy, is_alive
+from tests.support.devproxy import devproxy as run_devproxy
+from tests.support.services import write_config
+
+Start = Callable[..., RunningDevproxy]
+
+API = """
+[services.api]
+kind = "backend"
+command = "exec {python} server.py api"
+port = "auto"
+
+[[routes]]
+prefix = "/"
+to = "api"
+"""
+
+
+def services(session: RunningDevproxy) -> dict[str, dict[str, object]]:
+    """What `devproxy status` says of each service."""
+    listed = session.status()["services"]
+    assert isinstance(listed, list)
+    return {one["name"]: one for one in listed}
+
+
+def test_its_first_line_says_what_is_being_done_before_any_child_prints(tmp_path: Path, devproxy: Start) -> None:
+    write_config(tmp_path, API)
+    first = devproxy(tmp_path).wait_for("api is here").splitlines()[0]
+    assert "starting api behind http://localhost:" in first
+
+
+def test_who_looks_finds_the_session_while_it_runs_and_nothing_after(tmp_path: Path, devproxy: Start) -> None:
+    write_config(tmp_path, API)
+    session = devproxy(tmp_path).wait_ready()
+    facts = json.loads((state_dir(tmp_path) / SESSION_FILE).read_text())
+    assert (facts["pid"], facts["url"]) == (session.pid, session.url)
+    assert facts["socket"] == str(socket_path(tmp_path))
+    assert stat.S_IMODE(socket_path(tmp_path).stat().st_mode) == 0o600
+    session.stop()
+    assert not socket_path(tmp_path).exists()
+    assert not (state_dir(tmp_path) / SESSION_FILE).exists()
+
+
+def test_its_children_are_on_record_while_they_run(tmp_path: Path, devproxy: Start) -> None:
+    write_config(tmp_path, API)
+    session = devproxy(tmp_path).wait_ready()
+    [record] = records.load(state_dir(tmp_path))
+    api = services(session)["api"]
+    assert (record.service, record.pid, record.ports) == ("api", api["pid"], (api["port"],))
+    assert record.session.pid == session.pid
+    session.stop()
+    assert records.load(state_dir(tmp_path)) == []
+
+
+def test_a_sigkill_leaves_nothing_running_not_even_daemons(tmp_path: Path, devproxy: Start) -> None:
+    write_config(tmp_path, API + '[services.daemon]\nkind = "worker"\ncommand = "{python} parent.py apart"\n')
+    session = devproxy(tmp_path).wait_ready()
+    found = re.search(r"grandchild (\d+) is here", session.wait_for("is here\n") and session.wait_for("grandchild"))
+    assert found
+    family = [*session.descendants(), psutil.Process(int(found[1]))]
+    session.send(signal.SIGKILL)
+    session.process.wait(5)
+    until(lambda: not any(is_alive(one) for one in family), within=2)
+
+
+def test_a_saved_file_restarts_who_watches_it_and_no_request_fails(tmp_path: Path, devproxy: Start) -> None:
+    write_config(tmp_path, API.replace('port = "auto"', 'port = "auto"\nwatch = ["*.py"]'))
+    session = devproxy(tmp_path).wait_ready()
+    first = services(session)["api"]["pid"]
+    (tmp_path / "extra.py").write_text("x = 1\n")
+    session.wait_for("api: extra.py saved")
+
+    def restarted() -> bool:
+        assert httpx.get(f"{session.url}/page", timeout=20).text == "api /page"
+        return services(session)["api"]["restarts"] == 1
+
+    until(restarted)
+    api = until(lambda: (one := services(session)["api"])["state"] == "ready" and one)
+    assert api["pid"] != first
+    journal = (tmp_path / "journal").read_text().split("\n")
+    assert journal[:4] == ["api listens", "api asked", "api gone", "api listens"]
+
+
+def test_services_that_start_at_the_same_moment_get_different_ports(tmp_path: Path, devproxy: Start) -> None:
+    """Their ports are claimed in threads: what they wait for becomes ready for all of them at once."""
+    names = ("a", "b", "c", "d")
+    server = 'kind = "worker"\ncommand = "sleep 600"\nport = "auto"\nready = { started = true }\n'
+    server += 'depends_on = { db = "started" }\n'
+    config = '[services.db]\nkind = "worker"\ncommand = "exec sleep 600"\n'
+    write_config(tmp_path, config + "".join(f"[services.{name}]\n{server}" for name in names))
+    found = services(devproxy(tmp_path).wait_ready())
+    assert len({found[name]["port"] for name in names}) == len(names)
+
+
+def test_a_held_port_is_exit_3_with_its_holder_and_leaves_nothing_running(tmp_path: Path) -> None:
+    with closing(socket.create_server(("127.0.0.1", free_port()))) as mine:
+        port = mine.getsockname()[1]
+        write_config(
+            tmp_path,
+            '[services.early]\nkind = "worker"\ncommand = "{python} parent.py"\n'
+            + API.replace('port = "auto"', f"port = {port}"),
+        )
+        done = run_devproxy(tmp_path, ["up", "--port", str(free_port())])
+    assert done.returncode == 3, done.stderr
+    assert f"port {port}, which api needs, is held by" in done.stderr
+    assert "Traceback" not in done.stderr
+    left = [one for one in psutil.process_iter(["cmdline"]) if "parent.py" in (one.info["cmdline"] or [])]
+    assert [one for one in left if is_alive(one) and one.cwd() == str(tmp_path)] == []
+
+
+def test_a_port_found_held_later_is_that_services_crash_and_nobody_elses(tmp_path: Path, devproxy: Start) -> None:
+    with closing(socket.create_server(("127.0.0.1", free_port()))) as mine:
+        port = mine.getsockname()[1]
+        late = f'kind = "backend"\ncommand = "true"\nport = {port}\ndepends_on = {{ api = "ready" }}\n'
+        write_config(tmp_path, f"{API}[services.late]\n{late}")
+        session = devproxy(tmp_path)
+        session.wait_for(f"late could not be started: port {port}, which late needs, is held by")
+        assert httpx.get(f"{session.url}/page").text == "api /page"
+        assert f"devproxy kill-port {port}" in str(services(session)["late"]["message"])
+
+
+def test_a_crash_is_told_after_the_last_words_and_to_who_asks(tmp_path: Path, devproxy: Start) -> None:
+    broken = API.replace('"exec {python} server.py api"', '"echo no database; exit 7"')
+    write_config(tmp_path, broken.replace('port = "auto"', 'port = "auto"\nrestart = "never"'))
+    session = devproxy(tmp_path)
+    printed = session.wait_for("api exited with code 7; it is not started again")
+    assert printed.index("no database") < printed.index("exited with code 7")
+    answer = httpx.get(f"{session.url}/page", headers={"Sec-Fetch-Dest": "empty", "Accept": "application/json"})
+    assert answer.status_code == 502
+    assert "no database" in answer.text
+    assert "exited with code 7" in answer.text
+
+
+def test_a_missing_program_says_what_to_do(tmp_path: Path, devproxy: Start) -> None:
+    write_config(tmp_path, API.replace("exec {python} server.py api", "no-such-program --port $PORT"))
+    devproxy(tmp_path).wait_for(
+        "api could not be started: no-such-program is not installed, or not in PATH"
+        " (install no-such-program, or correct the command)"
+    )
+
+
+def test_a_static_folder_and_an_url_need_no_process(tmp_path: Path, devproxy: Start) -> None:
+    (tmp_path / "dist").mkdir()
+    (tmp_path / "dist" / "index.html").write_text("<p>built</p>")
+    write_config(
+        tmp_path,
+        '[hold]\nrefused_seconds = 0.2\n[services.web]\nkind = "static"\nstatic = "dist"\n'
+        f'[services.other]\nkind = "backend"\nurl = "http://127.0.0.1:{free_port()}"\n'
+        '[[routes]]\nprefix = "/"\nto = "web"\n[[routes]]\nprefix = "/api"\nto = "other"\n',
+    )
+    session = devproxy(tmp_path).wait_ready()
+    assert "built" in httpx.get(session.url, headers={"Accept": "text/html"}).text
+    answer = httpx.get(f"{session.url}/api/x", headers={"Accept": "application/json"})
+    assert answer.status_code in (502, 503)
+    assert "not started by devproxy" in answer.text

@@ -1,0 +1,84 @@
+"""What a change is called in the log."""
+
+import pytest
+
+from devproxy.processes.lifecycle import Exit, Life, Rules, State
+from devproxy.session.words import change_words, exit_words, signal_name
+
+WATCHED = Rules(watched=True)
+
+
+def said(
+    life: Life, before: State = "starting", *, ready_seconds: float | None = None, note: str = ""
+) -> tuple[str, str]:
+    return change_words("api", Life(state=before, alive=True), life, ready_seconds=ready_seconds, note=note)
+
+
+@pytest.mark.parametrize(
+    ("exit_", "words"),
+    [
+        (Exit(code=3), "exited with code 3"),
+        (Exit(code=0), "exited with code 0"),
+        (Exit(signal=9), "was ended by SIGKILL"),
+        (Exit(code=143), "exited with code 143 (SIGTERM)"),
+        (Exit(code=127), "exited with code 127 (a command was not found)"),
+        (Exit(code=126), "exited with code 126 (a command cannot be executed)"),
+        (Exit(code=250), "exited with code 250"),
+        (Exit(signal=200), "was ended by signal 200"),
+    ],
+)
+def test_an_exit_in_words(exit_: Exit, words: str) -> None:
+    assert exit_words(exit_) == words
+
+
+def test_a_signals_name() -> None:
+    assert signal_name(15) == "SIGTERM"
+    assert signal_name(200) == "200"
+
+
+def test_nothing_is_said_of_a_change_within_a_state() -> None:
+    assert said(Life(state="ready"), "ready") == ("", "info")
+
+
+def test_ready_says_how_long_it_took_and_what_is_to_be_known() -> None:
+    assert said(Life(state="ready"), ready_seconds=1.25, note="") == ("api is ready in 1.2 s", "info")
+    assert said(Life(state="ready"), note="listens on 3001, not on 3000") == (
+        "api is ready; it listens on 3001, not on 3000",
+        "info",
+    )
+
+
+def test_a_crash_says_how_and_what_comes_next() -> None:
+    crash = Life(state="crashed", exit=Exit(code=3))
+    assert said(crash) == ("api exited with code 3; it is not started again", "error")
+    assert said(Life(state="crashed", exit=Exit(code=3), backoff=0.5))[0] == (
+        "api exited with code 3; it starts again in 0.5 s"
+    )
+    assert said(Life(WATCHED, "crashed", exit=Exit(signal=11)))[0] == (
+        "api was ended by SIGSEGV; it starts again when a file is saved"
+    )
+
+
+def test_one_that_never_ran_could_not_be_started() -> None:
+    life = Life(state="crashed", exit=Exit(code=127), reason="npm is not installed")
+    assert said(life)[0] == "api could not be started: npm is not installed; it is not started again"
+
+
+def test_failing_says_why() -> None:
+    assert said(Life(state="failing", reason="not ready after 60 s")) == (
+        "api is failing: not ready after 60 s",
+        "error",
+    )
+
+
+def test_an_asked_end_is_no_error() -> None:
+    assert said(Life(state="restarting"), "ready") == ("api restarts", "info")
+    assert said(Life(state="done"), "ready") == ("api is done", "info")
+    assert said(Life(state="stopped"), "ready") == ("api stopped", "info")
+
+
+def test_what_never_ran_does_not_stop() -> None:
+    assert change_words("api", Life(state="waiting"), Life(state="stopped"), ready_seconds=None, note="") == (
+        "",
+        "info",
+    )
