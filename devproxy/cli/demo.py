@@ -24,10 +24,10 @@ def demo(
     import tempfile
     from pathlib import Path
 
-    from devproxy.cli.up import read_project, run
+    from devproxy.cli.foreground import read_project, run
     from devproxy.demo import copy_to
+    from devproxy.session.launch import Options
     from devproxy.session.place import Place
-    from devproxy.session.session import Options
 
     folder = Path(tempfile.mkdtemp(prefix="devproxy-demo-")).resolve()
     root = folder / "demo"

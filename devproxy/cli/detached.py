@@ -10,7 +10,7 @@ import typer
 
 from devproxy.cli.client import Client
 from devproxy.cli.console import print_json
-from devproxy.errors import NoSession, ServiceFailed
+from devproxy.errors import MissingProgram, NoSession, ServiceFailed
 from devproxy.paths import make_state_dir
 
 LISTEN_SECONDS: Final = 30.0
@@ -95,7 +95,9 @@ def _ready(client: Client, root: Path, wait: float) -> dict[str, Any]:
         broken = [one for one in status["services"] if _is_lost(one)]
         if broken or time.monotonic() > deadline:
             late = broken or [one for one in status["services"] if one["state"] not in ("ready", "done")]
-            raise ServiceFailed(_report(client, late, "failed" if broken else f"not ready after {wait:g} s"))
+            report = _report(client, late, "failed" if broken else f"not ready after {wait:g} s")
+            kind = MissingProgram if broken and all(map(_was_not_found, broken)) else ServiceFailed
+            raise kind(report, hint="the session still runs: devproxy logs shows more, devproxy down stops it")
         time.sleep(POLL_SECONDS)
 
 
@@ -104,6 +106,11 @@ def _is_lost(service: dict[str, Any]) -> bool:
     if service["optional"] or service["state"] not in SETTLED:
         return False
     return "starts again in" not in (service["message"] or "")
+
+
+def _was_not_found(service: dict[str, Any]) -> bool:
+    """Its program is not installed (what could not be spawned counts as a shell's 127)."""
+    return bool(service["last_exit"]) and service["last_exit"]["code"] == 127
 
 
 def _report(client: Client, services: list[dict[str, Any]], what: str) -> str:

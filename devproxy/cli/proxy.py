@@ -30,10 +30,10 @@ def proxy(
         $ devproxy proxy http://localhost:5173
         $ devproxy proxy localhost:5173 --route /api=localhost:8000
     """
-    from devproxy.cli.up import run
+    from devproxy.cli.foreground import run
     from devproxy.discovery.plan import Plan
+    from devproxy.session.launch import Options
     from devproxy.session.place import Place
-    from devproxy.session.session import Options
 
     config = config_of(url, route or [], port)
     # A place of its own for each port: a session of the project we stand in is none of its business.

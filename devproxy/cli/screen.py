@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from devproxy.cli.console import paint, use_color
 from devproxy.cli.keys import HELP, Keys, Pressed
-from devproxy.cli.prefix import Painter
+from devproxy.cli.lines import Lines
 from devproxy.cli.terminal import CharacterMode, in_foreground
+from devproxy.control.access import PRINTED_TICKET_SECONDS
 from devproxy.hub.topic import TopicClosed
 
 if TYPE_CHECKING:
@@ -29,74 +30,74 @@ SETTLED: Final = frozenset({"ready", "done", "crashed", "failing", "stopped"})
 class Screen:
     """The terminal of one `up`. Awaited by the session as its attendant; ends with the log.
 
-    Args: frameworks: what each service is, for the block; open_url: how to open the browser.
+    Args: lines: where the log is shown; frameworks: what each service is, for the block; open_url: how to
+    open the browser.
     """
 
     def __init__(
-        self, *, frameworks: dict[str, str], open_url: Callable[[str], object], open_when_ready: bool = False
+        self,
+        lines: Lines,
+        *,
+        frameworks: dict[str, str],
+        open_url: Callable[[str], object],
+        open_when_ready: bool = False,
     ) -> None:
+        self._lines = lines
         self._frameworks = frameworks
         self._open = open_url
         self._open_when_ready = open_when_ready
         self._colored = use_color(sys.stdout)
-        self._fd = sys.stdout.fileno()
         self._modes: CharacterMode | None = None
-        self._shown: frozenset[str] = frozenset()  # empty: all
-        self._position = 0  # the last line written
+        self._tasks: asyncio.TaskGroup | None = None
+        self._written = 0  # the last line that stands on the terminal
         self._moved = asyncio.Event()
 
     async def attend(self, session: "Session") -> None:
         """Show the session until its log ends."""
-        names = [service.name for service in session.config.services]
-        painter = Painter(["devproxy", *names], color=self._colored)
         with ExitStack() as stack:
             if in_foreground():
                 self._modes = stack.enter_context(CharacterMode())
                 self._listen(session, stack)
             async with asyncio.TaskGroup() as tasks:
+                self._tasks = tasks
                 block = tasks.create_task(self._block(session))
-                await self._lines(session, painter)
+                await self._follow(session)
                 block.cancel()
 
     # -- lines
 
-    async def _lines(self, session: "Session", painter: Painter) -> None:
-        lines = session.log.topic.subscribe(0)
+    async def _follow(self, session: "Session") -> None:
+        news = session.log.topic.subscribe(self._lines.position)
         try:
             while True:
-                batch = await lines.next()
-                parts = [painter.note(f"{batch.gap} lines not shown: this terminal fell behind")] if batch.gap else []
-                parts += [painter.paint(chunk) for _, chunk in batch.items if self._shows(chunk.service)]
-                await self._write(b"".join(parts))
-                self._position = lines.position
-                self._moved.set()
+                await news.next()
+                await self._show(session)
         except TopicClosed:
-            return
+            await self._show(session)
         finally:
-            lines.close()
+            news.close()
 
-    def _shows(self, service: str) -> bool:
-        return not self._shown or service in self._shown or service == "devproxy"
-
-    async def _write(self, data: bytes) -> None:
-        if data:
-            await asyncio.to_thread(_write_all, self._fd, data)
+    async def _show(self, session: "Session") -> None:
+        """Write what is new, in a thread."""
+        await asyncio.to_thread(self._lines.write, self._lines.take(session.log.topic))
+        self._written = self._lines.position
+        self._moved.set()
 
     def _say(self, text: str) -> None:
         """Our own talk: not a line of the log."""
-        _write_all(self._fd, text.encode())
+        self._lines.write(text.encode())
 
     # -- the block
 
     async def _block(self, session: "Session") -> None:
         """When everything is ready (or will not be), say where it is."""
         await session.supervisor.until(lambda: all(_settled(session, name) for name in session.supervisor.services))
-        while self._position < session.log.topic.last:  # the line that says so comes first
+        while self._written < session.log.topic.last:  # the line that says so comes first
             self._moved.clear()
             await self._moved.wait()
-        await self._write(self.block(session).encode())
+        await asyncio.to_thread(self._lines.write, self.block(session).encode())
         if self._open_when_ready:
-            self._open(session.origin)
+            await asyncio.to_thread(self._open, session.origin)
 
     def block(self, session: "Session") -> str:
         """The block: URL, services, dashboard, keys."""
@@ -117,13 +118,12 @@ class Screen:
                 f"  {dot} {one.name:<{name_width}}  {dim(self._kind(one.name, one.kind).ljust(kind_width))}"
                 f"  {state:<18} {dim(where)}".rstrip()
             )
-        ticket = session.keys.issue_ticket(12 * 3600)
         lines = [
             "",
             f"  {bold('devproxy')}  {session.config.name}  {dim(heading)}",
             "",
             f"  {paint('➜', '32', colored=self._colored)}  {bold(session.origin)}",
-            f"     {dim('dashboard')}  {session.origin}/__devproxy/login?ticket={ticket}",
+            f"     {dim('dashboard')}  {self._dashboard(session)}",
             "",
             *rows,
             "",
@@ -131,6 +131,12 @@ class Screen:
         if self._modes is not None:
             lines += [f"  {dim('h help · o open · r restart · l filter · c clear · q quit')}", ""]
         return "\n".join(lines) + "\n"
+
+    def _dashboard(self, session: "Session") -> str:
+        """The link that signs a browser in; it is worth a login, so it goes to no pipe and no file."""
+        if not sys.stdout.isatty():
+            return "devproxy open --dashboard"
+        return f"{session.origin}/__devproxy/login?ticket={session.keys.issue_ticket(PRINTED_TICKET_SECONDS)}"
 
     def _kind(self, name: str, kind: str) -> str:
         return self._frameworks.get(name) or kind
@@ -167,14 +173,14 @@ class Screen:
         match pressed.act:
             case "help":
                 self._say("\n" + "".join(f"  {key}  {what}\n" for key, what in HELP) + "\n")
-            case "open":
-                self._open(session.origin)
+            case "open" if self._tasks is not None:
+                self._tasks.create_task(asyncio.to_thread(self._open, session.origin))  # it may wait for the browser
             case "clear":
                 self._say("\x1b[H\x1b[2J\x1b[3J" if self._colored else "\n")
             case "quit":
                 session.end()
             case "filter":
-                self._shown = frozenset(pressed.services)
+                self._lines.shown = frozenset(pressed.services)
                 self._say(f"  showing {' '.join(pressed.services) or 'all services'}\n")
             case "restart":
                 for name in pressed.services or tuple(session.supervisor.services):
@@ -197,18 +203,6 @@ class Screen:
 def _settled(session: "Session", name: str) -> bool:
     service = session.supervisor.services[name]
     return service.life.state in SETTLED or service.spec.start == "manual"
-
-
-def _write_all(fd: int, data: bytes | memoryview) -> None:
-    """Write everything; a reader that has gone is no error of ours here (the session goes on)."""
-    view = memoryview(data)
-    while view:
-        try:
-            view = view[os.write(fd, view) :]
-        except (BrokenPipeError, BlockingIOError):
-            return
-        except OSError:
-            return  # EIO: the terminal is gone; SIGHUP tells the session
 
 
 def frameworks_of(plan: dict[str, Any]) -> dict[str, str]:

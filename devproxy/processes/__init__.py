@@ -5,7 +5,8 @@ session and process group; a *generation* is one start of a service; the *grace 
 asking a group to end and ending it.
 
 lifecycle.py   the state machine (pure)            service.py     one service's owner: events in, effects out
-child.py       one process: its pty, its group     reaper.py      who has exited
+child.py       one process: its pty, its group     tree.py        ... and all that came of it
+shell.py       what a command line becomes (pure)  reaper.py      who has exited
 guard.py       ends the groups if we are killed    readiness.py   may it take traffic?
 environment.py what a child finds in its environment (pure)
 supervisor.py  all services: dependencies, reverse stop

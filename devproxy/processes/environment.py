@@ -4,6 +4,7 @@ Later wins: the `.env` files, the shell devproxy was started from, the service's
 devproxy assigns.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +15,8 @@ from devproxy.config.model import Service
 LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 MARKER: Final = "DEVPROXY_SESSION"
 """Marks every descendant of a session, also those that leave their process group."""
+SERVICE: Final = "DEVPROXY_SERVICE"
+"""Says which service of the session a descendant belongs to."""
 
 _NOT_INHERITED: Final = ("PYTHONHOME", "PYTHONPATH", "PORT")
 
@@ -38,15 +41,15 @@ def build(
     if not inherited.get("TERM") or inherited["TERM"] == "dumb":
         values["TERM"] = "xterm-256color"  # of the child's own terminal; what it prints is filtered for ours
     values |= {"PYTHONUNBUFFERED": "1", "BROWSER": "none"}
-    if not tty and "NO_COLOR" not in values:
+    if not tty and "NO_COLOR" not in {**values, **service.env}:
         values["FORCE_COLOR"] = "1"
     if service.venv is not None:
         values["VIRTUAL_ENV"] = str(service.venv)
-        values["PATH"] = f"{service.venv / 'bin'}:{values.get('PATH', '')}"
+        values["PATH"] = f"{service.venv / 'bin'}:{values.get('PATH') or os.defpath}"
     for name in ("NO_PROXY", "no_proxy"):
         values[name] = ",".join(dict.fromkeys([*filter(None, values.get(name, "").split(",")), *LOOPBACK_NAMES]))
     values |= {name: value.replace("{origin}", origin) for name, value in service.env.items()}
-    values |= {MARKER: session, "DEVPROXY_URL": origin, "DEVPROXY_SERVICE": service.name}
+    values |= {MARKER: session, "DEVPROXY_URL": origin, SERVICE: service.name}
     if port is not None:
         values["PORT"] = str(port)
     return values

@@ -1,3 +1,5 @@
+# ruff: noqa: PTH112, PTH123, PTH208
+# pathlib would cost a process that only waits 15 ms of its start.
 """The guard: if the session is killed without a chance to clean up, ends what it had started.
 
 A small process of its own that reads a pipe held open by the session. Each line names a process group
@@ -8,9 +10,9 @@ group. One mechanism on Linux and macOS. Run as a script, without site packages;
 
 import os
 import signal
-import subprocess
 import sys
 import time
+from collections.abc import Callable
 
 GRACE_SECONDS = 0.5
 
@@ -45,7 +47,7 @@ def end(groups: set[int], mark: bytes) -> None:
             reached(os.kill, pid, signal.SIGKILL)
 
 
-def reached(send, to: int, number: int) -> bool:  # type: ignore[no-untyped-def]  # os.kill or os.killpg; no typing here
+def reached(send: Callable[[int, int], None], to: int, number: int) -> bool:
     """Signal a process or a group; False if there is none any more."""
     try:
         send(to, number)
@@ -58,6 +60,8 @@ def marked(mark: bytes) -> list[int]:
     """The processes with this assignment in their environment, as far as we may look."""
     if os.path.isdir("/proc/self"):
         return [int(name) for name in os.listdir("/proc") if name.isdecimal() and mark in environment(name)]
+    import subprocess  # 20 ms, and only macOS needs it
+
     listed = subprocess.run(["/bin/ps", "-axEww", "-o", "pid=,command="], capture_output=True, check=False).stdout
     lines = [line.split() for line in listed.splitlines()]
     return [int(words[0]) for words in lines if mark in words and int(words[0]) != os.getpid()]

@@ -10,14 +10,15 @@ from pathlib import Path
 class GuardLink:
     """Starts the guard and tells it which process groups to end if this process is killed.
 
-    Owns: the pipe; `close` lets the guard go (it ends the groups that are still named).
+    Args: mark: the assignment that all descendants have in their environment, those outside the groups too.
+    Owns: the pipe; `close` lets the guard go (it ends the groups that are still named, and who carries the mark).
     """
 
-    def __init__(self) -> None:
+    def __init__(self, mark: str) -> None:
         read, self._write = os.pipe()
         script = Path(__file__).with_name("guard.py")
         self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(script)],
+            [sys.executable, "-I", "-S", str(script), mark],
             stdin=read,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

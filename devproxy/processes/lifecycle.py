@@ -28,6 +28,9 @@ STABLE_SECONDS: Final = 10.0
 FAST_DEATHS: Final = 3
 """After so many fast deaths, a service that is watched waits for the next save instead of a timer."""
 
+NOT_RUNNABLE: Final = (126, 127)
+"""A shell's exit codes for a command that it could not run, or not find: another start would not find it either."""
+
 FIRST_BACKOFF_SECONDS: Final = 0.5
 LONGEST_BACKOFF_SECONDS: Final = 10.0
 
@@ -57,9 +60,9 @@ class Rules:
 class Life:
     """Where a service is in its life.
 
-    attempt: counts claims of its port; generation: counts starts; alive: a process of this generation lives; next: what follows the exit
-    that we asked for; deaths: fast ones in a row; exit: how the last process ended; reason: why it could
-    not be started, or is not ready; backoff: seconds until the next start, while one is due.
+    attempt: counts claims of its port; generation: counts starts; alive: a process of this generation lives;
+    next: what follows the exit that we asked for; deaths: fast ones in a row; exit: how the last process ended;
+    reason: why it could not be started, or is not ready; backoff: seconds until the next start, while one is due.
     """
 
     rules: Rules = Rules()
@@ -221,12 +224,12 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
             return life, [Probe(generation)]
         case SpawnFailed(_, reason):
             return _ended(replace(life, reason=reason), Exit(code=127), 0.0, retry=False)
-        case BecameReady() if life.state in ("starting", "failing"):
+        case BecameReady() if life.state in ("starting", "failing") and life.next is None:
             return replace(life, state="ready", reason="", backoff=None), []
-        case BecameUnready(_, reason) if life.state in ("starting", "ready"):
+        case BecameUnready(_, reason) if life.state in ("starting", "ready") and life.next is None:
             return replace(life, state="failing", reason=reason), []
         case Exited(_, exit_, lived) if life.alive:
-            return _ended(life, exit_, lived, retry=True)
+            return _ended(replace(life, reason=""), exit_, lived, retry=True)
         case RetryDue() if life.state == "crashed":
             return _begin(life)
     return life, []
@@ -282,7 +285,7 @@ def _ended(life: Life, exit_: Exit, lived: float, *, retry: bool) -> tuple[Life,
         return replace(gone, state="done", deaths=0), []
     deaths = 1 if lived >= STABLE_SECONDS else life.deaths + 1
     gone = replace(gone, state="crashed", deaths=deaths)
-    if not retry or life.rules.restart == "never" or life.rules.finite:
+    if not retry or life.rules.restart == "never" or life.rules.finite or exit_.code in NOT_RUNNABLE:
         return gone, []
     if life.rules.watched and deaths >= FAST_DEATHS:
         return gone, []  # the same code would die the same death: wait for the next save

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from devproxy.config.model import Ready
+from devproxy.errors import DevproxyError
 from devproxy.ports.table import Listener, tree_listeners
 from devproxy.processes.lifecycle import Exit
 
@@ -120,7 +121,7 @@ class Probe:
         netloc = f"[{host}]" if ":" in host else host
         url = f"http://{netloc}:{port}{ready.http}"
         wanted = f"status {ready.status}" if ready.status else "a status below 500"
-        self.asked = f"asked {url} for {wanted}"
+        self.asked, self.seen = f"asked {url} for {wanted}", "it did not answer"
         import httpx  # 100 ms, and few services declare an HTTP probe
 
         async with httpx.AsyncClient(trust_env=False, timeout=None) as client:
@@ -136,12 +137,16 @@ class Probe:
                 await asyncio.sleep(SLOW_INTERVAL_SECONDS)
 
     async def _command(self, command: str) -> None:
-        self.asked = f"ran {command!r}"
+        self.asked, self.seen = f"ran {command!r}", "it did not end"
         while True:
-            exit_ = await self._subject.run(command)
-            if exit_.ok:
-                return
-            self.seen = f"it exited with {exit_.code}"
+            try:
+                exit_ = await self._subject.run(command)
+            except DevproxyError as error:
+                self.seen = error.message
+            else:
+                if exit_.ok:
+                    return
+                self.seen = f"it was ended by signal {exit_.signal}" if exit_.signal else f"it exited with {exit_.code}"
             await asyncio.sleep(SLOW_INTERVAL_SECONDS)
 
     def _addresses(self) -> tuple[Address, ...]:

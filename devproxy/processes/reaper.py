@@ -4,15 +4,16 @@ SIGCHLD wakes it; it reaps all there is and tells whoever watches the pid. What 
 that were handed to us (on Linux a session adopts its descendants' orphans): reaped, and forgotten.
 """
 
-import asyncio
 import os
 import signal
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from devproxy.processes.lifecycle import Exit
+if TYPE_CHECKING:
+    import asyncio
 
-Watcher = Callable[[Exit], None]
+    from devproxy.processes.lifecycle import Exit
 
 _PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
 
@@ -32,13 +33,13 @@ class Reaper:
     """Reaps this process's children. One a process; pids may be watched before it starts."""
 
     def __init__(self) -> None:
-        self._watchers: dict[int, Watcher] = {}
+        self._watchers: dict[int, Callable[[Exit], None]] = {}
 
-    def watch(self, pid: int, watcher: Watcher) -> None:
+    def watch(self, pid: int, watcher: "Callable[[Exit], None]") -> None:
         """Call `watcher` once, in the loop's thread, when `pid` has exited."""
         self._watchers[pid] = watcher
 
-    def start(self, loop: asyncio.AbstractEventLoop) -> None:
+    def start(self, loop: "asyncio.AbstractEventLoop") -> None:
         """Begin; exits of before are found at once."""
         # Not loop.add_signal_handler: uvloop keeps SIGCHLD for its own subprocesses, of which we have none.
         # The loop's wake-up descriptor makes it run Python's handlers all the same.
@@ -63,7 +64,9 @@ class Reaper:
                 watcher(exit_of(status))
 
 
-def exit_of(status: int) -> Exit:
+def exit_of(status: int) -> "Exit":
     """A wait status (wait(2)) as an Exit."""
+    from devproxy.processes.lifecycle import Exit  # the first children do not wait for the state machine
+
     code = os.waitstatus_to_exitcode(status)
     return Exit(signal=-code) if code < 0 else Exit(code=code)

@@ -1,8 +1,8 @@
 """One service: its owner, the only writer of its life.
 
 Events come in by `tell`, the state machine answers with effects, and what comes of them returns as events.
-Everything happens in the loop's thread. `prepare` does what can be done before there is a loop, so that
-children start while the rest of devproxy is still being imported.
+Everything happens in the loop's thread. The first children are started before there is a loop (start.py):
+`prepare` takes such a one over.
 """
 
 import asyncio
@@ -12,11 +12,10 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 from devproxy.config import model
 from devproxy.errors import DevproxyError
-from devproxy.processes import environment
 from devproxy.processes.child import Child, Command, spawn
 from devproxy.processes.lifecycle import (
     BecameReady,
@@ -40,8 +39,10 @@ from devproxy.processes.lifecycle import (
     SpawnFailed,
     step,
 )
-from devproxy.processes.readiness import Address, NotReady, Subject, wait_ready
+from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, wait_ready
 from devproxy.processes.reaper import Reaper
+from devproxy.processes.start import Source, Started, Starter
+from devproxy.processes.tree import Tree
 
 GROUP_POLL_SECONDS: Final = 0.01
 KILL_SECONDS: Final = 2.0
@@ -50,38 +51,19 @@ KILL_SECONDS: Final = 2.0
 JITTER: Final = 0.2
 
 
-class Source(Protocol):
-    """Where one output's bytes go (a Source of devproxy.logs.log)."""
-
-    def feed(self, data: bytes) -> None: ...
-    def flush(self) -> None: ...
-
-
-class Guard(Protocol):
-    """Who ends the groups if we cannot."""
-
-    def add(self, group: int, service: str, port: int | None) -> None: ...
-    def remove(self, group: int) -> None: ...
-
-
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all services of a session share.
 
-    shell: the environment devproxy runs in; origin: the gateway's URL; size: columns and rows of the
-    children's terminals; claim: sees that a service's port binds and returns the port it gets, raising
-    DevproxyError if it cannot (`again`: its own child has just held it); changed: called after each
-    change of a life, with the life of before.
+    printed: waits until a service prints a line that matches, past the log's line of this number; claim:
+    sees that a service's port binds and returns the port it gets, raising DevproxyError if it cannot
+    (`again`: its own child has just held it); changed: called after each change of a life, with the life
+    of before.
     """
 
-    session: str
-    origin: str
-    shell: Mapping[str, str]
-    size: Callable[[], tuple[int, int]]
+    starter: Starter
     reaper: Reaper
-    guard: Guard
-    source: Callable[[str, str], Source]
-    printed: Callable[[str, re.Pattern[str]], "Coroutine[Any, Any, None]"]
+    printed: Callable[[str, re.Pattern[str], int], "Coroutine[Any, Any, None]"]
     claim: Callable[[model.Service, bool], int | None]
     changed: Callable[["Service", Life], None]
 
@@ -101,7 +83,7 @@ class Service:
         self.ready_seconds: float | None = None  # from spawn to ready, of this generation
         self.restarts = 0
         self.exited = 0.0  # when its process ended last
-        self.environment: dict[str, str] = {}  # of the child started last
+        self.environment: Mapping[str, str] = {}  # of the child started last
         self.child: Child | None = None
         self.life = Life(
             Rules(
@@ -117,9 +99,12 @@ class Service:
         self._tasks: asyncio.TaskGroup | None = None
         self._probe: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
-        self._sources: dict[str, Source] = {}
+        self._sources: Mapping[str, Source] = {}
         self._gone = asyncio.Event()
         self._grace_ends = 0.0
+        self._hurried = False
+        self._first_line = 0  # of this generation: every line after this one
+        self._early: Started | DevproxyError | None = None  # started before there was a loop
 
     # -- what others may say
 
@@ -132,21 +117,23 @@ class Service:
         """Whether everything it was told has been handled."""
         return self._inbox.empty()
 
-    def prepare(self) -> None:
-        """Start it now, before there is a loop; `run` takes over from here."""
+    def prepare(self, early: Started | DevproxyError) -> None:
+        """It was started before there was a loop, or could not be; `run` takes over from here."""
+        self._early = early
         self.tell(Begin())
         while not self._inbox.empty():
             self._handle(self._inbox.get_nowait())
 
     def hurry(self) -> None:
-        """End the grace period: kill what is being stopped."""
+        """End the grace period: kill what is being stopped, and give no grace to what is stopped from now on."""
+        self._hurried = True
         if self.child is not None and self.life.next is not None:
-            self.child.signal_group(signal.SIGKILL)
+            self._tree_of(self.child).signal(signal.SIGKILL)
 
     def pause(self, number: signal.Signals) -> None:
-        """Pass a job-control signal on to the whole group."""
+        """Pass a job-control signal on to the whole tree."""
         if self.child is not None:
-            self.child.signal_group(number)
+            self._tree_of(self.child).signal(number)
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's window has another size."""
@@ -172,8 +159,9 @@ class Service:
         if self._retry is not None:
             self._retry.cancel()
         if (child := self.child) is not None:
-            child.signal_group(signal.SIGKILL)
+            self._tree_of(child).signal(signal.SIGKILL)
             self._close_outputs(child)
+        self._tasks = None  # an exit that is heard of later begins nothing
 
     # -- the machine
 
@@ -222,8 +210,8 @@ class Service:
     # -- its port
 
     def _free_port(self, attempt: int) -> None:
-        if self._tasks is None:
-            self.port = self._around.claim(self.spec, False)
+        if self._early is not None:
+            self.port = self._early.port if isinstance(self._early, Started) else None
             self.tell(PortFree(attempt))
         else:
             self._begin(self._claim_in_thread(attempt))
@@ -233,37 +221,27 @@ class Service:
         try:
             self.port = await asyncio.to_thread(self._around.claim, self.spec, self.life.generation > 0)
         except DevproxyError as error:
-            self.tell(PortHeld(attempt, error.message))
+            self.tell(PortHeld(attempt, _in_words(error)))
         else:
             self.tell(PortFree(attempt))
 
     # -- its child
 
     def _spawn(self, generation: int) -> None:
-        spec, around = self.spec, self._around
-        assert spec.command is not None
-        values = environment.build(
-            spec,
-            around.shell,
-            origin=around.origin,
-            session=around.session,
-            port=self.port,
-            tty=spec.stderr == "merged",
-        )
-        self.environment = values
         self.addresses, self.note, self.ready_seconds = (), "", None
         if generation > 1:
             self.restarts += 1
-        command = Command(spec.command, spec.dir, values, spec.stderr == "separate", around.size())
+        early, self._early = self._early, None
         try:
-            child = spawn(command)
+            started = self._around.starter.start(self.spec, self.port) if early is None else early
         except DevproxyError as error:
-            self.tell(SpawnFailed(generation, error.message))
+            started = error
+        if isinstance(started, DevproxyError):
+            self.tell(SpawnFailed(generation, _in_words(started)))
             return
-        self.child = child
-        around.guard.add(child.pid, spec.name, self.port)
-        self._sources = {stream: around.source(spec.name, stream) for stream in child.outputs.values()}
-        around.reaper.watch(child.pid, lambda exit_: self._on_exit(child, generation, exit_))
+        self.child = child = started.child
+        self.environment, self._sources, self._first_line = started.environment, started.sources, started.first_line
+        self._around.reaper.watch(child.pid, lambda exit_: self._on_exit(child, generation, exit_))
         if self._tasks is not None:
             self._adopt(child)
         self.tell(Spawned(generation))
@@ -278,20 +256,20 @@ class Service:
     def _readable(self, child: Child, fd: int) -> None:
         data = child.read(fd)
         if data is None:
-            self._close_output(child, fd)
+            self._stop_reading(child, fd)
         elif data:
             self._sources[child.outputs[fd]].feed(data)
 
-    def _close_output(self, child: Child, fd: int) -> None:
+    def _stop_reading(self, child: Child, fd: int) -> None:
+        """Its end of file. Not closed yet: that would hang up on a child that prints into files (SIGHUP, pty(7))."""
         asyncio.get_running_loop().remove_reader(fd)
-        if (stream := child.outputs.get(fd)) is not None:
-            self._sources[stream].flush()
-            child.close_output(fd)
+        self._sources[child.outputs[fd]].flush()
 
     def _close_outputs(self, child: Child) -> None:
         child.drain(lambda stream, data: self._sources[stream].feed(data))
         for fd in tuple(child.outputs):
-            self._close_output(child, fd)
+            self._stop_reading(child, fd)
+            child.close_output(fd)
 
     def _on_exit(self, child: Child, generation: int, exit_: Exit) -> None:
         """The leader has exited: what it printed last is read before anybody hears of it."""
@@ -303,74 +281,89 @@ class Service:
 
     async def _bury(self, child: Child, generation: int, exit_: Exit, lived: float) -> None:
         """See the rest of the tree off; then it has exited."""
-        loop = asyncio.get_running_loop()
-        if self.life.next is not None:
-            await self._group_goes(child, self._grace_ends)
-        if not child.group_is_gone():
+        loop, tree = asyncio.get_running_loop(), self._tree_of(child)
+        asked = self.life.next is not None
+        if asked:
+            await self._until(tree.is_gone, self._grace_ends)
+        if asked or not exit_.ok or self.spec.restart == "always":
+            tree.signal(signal.SIGKILL)
+            await self._until(tree.is_gone, loop.time() + KILL_SECONDS)
+        else:  # it has done its work: perhaps to start a daemon, which stays until the session ends
             child.signal_group(signal.SIGKILL)
-            await self._group_goes(child, loop.time() + KILL_SECONDS)
+            await self._until(child.group_is_gone, loop.time() + KILL_SECONDS)
         self._close_outputs(child)
-        self._around.guard.remove(child.pid)
+        self._around.starter.guard.remove(child.pid)
         self.child = None
         self.addresses = ()
         self._gone.set()
         self.tell(Exited(generation, exit_, lived))
 
-    async def _group_goes(self, child: Child, deadline: float) -> None:
+    async def _until(self, is_gone: Callable[[], bool], deadline: float) -> None:
+        """Nothing tells of the end of a process that is not our child: ask, at most until the deadline."""
         loop = asyncio.get_running_loop()
-        while not child.group_is_gone() and loop.time() < deadline:
+        while not is_gone() and loop.time() < deadline:
             await asyncio.sleep(GROUP_POLL_SECONDS)
             self._around.reaper.reap()
 
+    def _tree_of(self, child: Child) -> Tree:
+        return Tree(child, service=self.spec.name, session=self._around.starter.session)
+
     async def _end_tree(self) -> None:
-        """Ask the group to end; kill it when its grace period is over."""
+        """Ask the tree to end; kill it when its grace period is over."""
         child = self.child
         if child is None:
             return
         stop = self.spec.stop
-        self._grace_ends = asyncio.get_running_loop().time() + stop.grace_seconds
-        child.signal_group(signal.Signals[f"SIG{stop.signal.removeprefix('SIG')}"])
-        child.signal_group(signal.SIGCONT)  # a stopped process hears nothing
+        grace = 0.0 if self._hurried else stop.grace_seconds
+        self._grace_ends = asyncio.get_running_loop().time() + grace
+        self._tree_of(child).signal(signal.Signals[f"SIG{stop.signal.removeprefix('SIG')}"])
+        self._tree_of(child).signal(signal.SIGCONT)  # a stopped process hears nothing
         try:
-            async with asyncio.timeout(stop.grace_seconds):
+            async with asyncio.timeout(grace):
                 await self._gone.wait()
         except TimeoutError:
-            child.signal_group(signal.SIGKILL)
+            self._tree_of(child).signal(signal.SIGKILL)
 
     async def _wait_ready(self, generation: int) -> None:
         child = self.child
         if child is None:
             return
         subject = Subject(child.pid, self.port, self._listens, self._printed, self._run_command)
-        try:
-            readiness = await wait_ready(self.spec.ready, subject)
-        except NotReady as error:
-            self.tell(BecameUnready(generation, str(error)))
-            return
+        while (readiness := await self._probed(subject, generation)) is None:
+            pass  # failing, for now: a slow one may still come
         self.addresses, self.note = readiness.addresses, readiness.note
         self.ready_seconds = child.lived
         self.tell(BecameReady(generation))
 
+    async def _probed(self, subject: Subject, generation: int) -> Readiness | None:
+        try:
+            return await wait_ready(self.spec.ready, subject)
+        except NotReady as error:
+            self.tell(BecameUnready(generation, str(error)))
+            return None
+
     def _printed(self, pattern: re.Pattern[str]) -> "asyncio.Future[None]":
-        return asyncio.ensure_future(self._around.printed(self.spec.name, pattern))
+        return asyncio.ensure_future(self._around.printed(self.spec.name, pattern, self._first_line))
 
     def _run_command(self, command: str) -> "asyncio.Future[Exit]":
-        """Run a probe's command; its output is nobody's."""
+        """Run a probe's command; its output is nobody's. Cancelled, it is killed."""
         done: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        values = environment.build(
-            self.spec,
-            self._around.shell,
-            origin=self._around.origin,
-            session=self._around.session,
-            port=self.port,
-        )
+        values = self._around.starter.environment(self.spec, self.port)
         probe = spawn(Command(f"exec >/dev/null 2>&1\n{command}", self.spec.dir, values))
+
+        self._around.starter.guard.add(probe.pid, self.spec.name, None)
 
         def ended(exit_: Exit) -> None:
             for fd in tuple(probe.outputs):
                 probe.close_output(fd)
+            self._around.starter.guard.remove(probe.pid)
             if not done.done():
                 done.set_result(exit_)
 
         self._around.reaper.watch(probe.pid, ended)
+        done.add_done_callback(lambda future: future.cancelled() and probe.signal_group(signal.SIGKILL))
         return done
+
+
+def _in_words(error: DevproxyError) -> str:
+    return f"{error.message} ({error.hint})" if error.hint else error.message

@@ -19,11 +19,15 @@ _SIMPLE: Final = re.compile(r"[ \t]*(?P<program>[\w./@+][\w./@+-]*)(?:[ \t][^;&|
 
 # Words that are the shell's own: POSIX's reserved words, its special built-ins, those that change the shell, and
 # those whose program of the same name behaves otherwise (echo and its backslashes).
-_OWN_WORDS: Final = frozenset(
-    ". : [ alias bg break builtin case cd command continue declare do done echo elif else esac eval exec exit export"
-    " false fg fi for function getopts hash if in jobs kill let local printf pwd read readonly return select set shift"
-    " source test then time times trap true type ulimit umask unalias unset until wait while".split()
-)
+# fmt: off
+_OWN_WORDS: Final = frozenset({
+    ".", ":", "[", "alias", "bg", "break", "builtin", "case", "cd", "command", "continue", "declare", "do", "done",
+    "echo", "elif", "else", "esac", "eval", "exec", "exit", "export", "false", "fg", "fi", "for", "function",
+    "getopts", "hash", "if", "in", "jobs", "kill", "let", "local", "printf", "pwd", "read", "readonly", "return",
+    "select", "set", "shift", "source", "test", "then", "time", "times", "trap", "true", "type", "ulimit", "umask",
+    "unalias", "unset", "until", "wait", "while",
+})
+# fmt: on
 
 
 def program_of(line: str) -> str | None:

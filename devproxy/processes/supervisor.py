@@ -5,11 +5,13 @@ A service starts when what it depends on is there; the order of stopping is that
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from devproxy.config import model
+from devproxy.errors import DevproxyError
 from devproxy.processes.lifecycle import Begin, Life, RestartAsked, Saved, StopAsked
 from devproxy.processes.service import Service
+from devproxy.processes.start import Started
 
 RESTING = frozenset({"stopped", "done", "crashed"})
 
@@ -27,18 +29,15 @@ class Supervisor:
         self._stopping = False
         self._changed = asyncio.Event()
 
-    def prepare(self) -> None:
-        """Start, before there is a loop, what depends on nothing.
-
-        Raises: DevproxyError: a port cannot be had.
-        """
-        for service in self.services.values():
-            if service.spec.start == "auto" and not service.spec.depends_on:
-                self._begun.add(service.spec.name)
-                service.prepare()
+    def prepare(self, early: Mapping[str, Started | DevproxyError]) -> None:
+        """Take over what was started before there was a loop, or could not be."""
+        self._begun |= early.keys()
+        for name, child in early.items():
+            self.services[name].prepare(child)
 
     async def run(self) -> None:
         """Run all services until cancelled."""
+        self.notice()
         async with asyncio.TaskGroup() as tasks:
             for service in self.services.values():
                 tasks.create_task(service.run(), name=service.spec.name)

@@ -1,11 +1,12 @@
 """Ports for services: free as they are, freed, changed, or refused, by the verdicts of devproxy.ports.
 
-Runs before there is a loop, and later in threads; it waits on the outside world.
+Runs before there is a loop, and later in threads, several at once; it waits on the outside world.
 """
 
+import threading
 import time
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
@@ -20,6 +21,7 @@ OWN_RELEASE_SECONDS: Final = 5.0
 """How long a port that our own child has just held may take to bind again."""
 
 POLL_SECONDS: Final = 0.01
+LOWEST_AUTO: Final = 20000
 
 _SEVERITY: Final = ("ours", "neighbour", "stranger", "untouchable")
 
@@ -39,15 +41,29 @@ class Manners:
 class Claims:
     """Which service has which port.
 
-    Args: movable: the services that may be given another port than they usually have; say: tells what was done.
+    Args: services: all that have a port; movable: the names of those that may be given another port than they
+    usually have; say: tells what was done, from any thread.
     """
 
-    def __init__(self, root: Path, movable: Collection[str], manners: Manners, say: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        services: Collection[Service],
+        movable: Collection[str],
+        manners: Manners,
+        say: Callable[[str], None],
+    ) -> None:
         self._root = root
         self._movable = frozenset(movable)
         self._manners = manners
         self._say = say
+        self._fixed = {service.port for service in services if isinstance(service.port, int)}
         self._given: dict[str, int] = {}
+        self._giving = threading.Lock()  # two threads must not choose the same port; never held while waiting
+
+    def ask_no_more(self) -> None:
+        """From now on decide as without a terminal: it shows the session, and its keys mean something else."""
+        self._manners = replace(self._manners, ask=None)
 
     def claim(self, service: Service, again: bool) -> int | None:
         """See that the service's port binds; return it, or None if it listens nowhere in particular.
@@ -59,11 +75,16 @@ class Claims:
             return None
         port = self._given.get(service.name)
         if port is None:
-            taken = set(self._given.values())
-            port = choose(20000, taken) if service.port == "auto" else service.port
+            port = self._choose_for(service, LOWEST_AUTO) if service.port == "auto" else service.port
         if not is_free(port) and not (again and self._waited_for(port)):
             port = self._settle(service, port)
         self._given[service.name] = port
+        return port
+
+    def _choose_for(self, service: Service, lowest: int) -> int:
+        """Give it a free port that no other service has, or will have."""
+        with self._giving:
+            self._given[service.name] = port = choose(lowest, self._fixed | set(self._given.values()))
         return port
 
     def _waited_for(self, port: int) -> bool:
@@ -86,7 +107,7 @@ class Claims:
         worst = max((one.verdict for one in judged), key=lambda verdict: _SEVERITY.index(verdict.kind))
         choice = self._choose(service, port, judged, movable)
         if choice == "another":
-            other = choose(port + 1, set(self._given.values()))
+            other = self._choose_for(service, port + 1)
             self._say(f"{service.name}: port {port} is held by {_names(judged)}; it gets {other} instead")
             return other
         if choice == "quit":

@@ -9,6 +9,7 @@ from typing import Final
 
 from devproxy.ports import identity, records, signals
 from devproxy.ports.records import ChildRecord
+from devproxy.processes.environment import MARKER
 from devproxy.processes.guarding import GuardLink
 
 LEFTOVER_GRACE_SECONDS: Final = 2.0
@@ -18,12 +19,14 @@ POLL_SECONDS: Final = 0.02
 class Custody:
     """Tells the guard and the record of each child.
 
+    Args: state: the root's state folder; session: this session's id, which marks its children.
     Owns: the guard; `close` lets it go.
     """
 
-    def __init__(self, state: Path, root: Path) -> None:
+    def __init__(self, state: Path, root: Path, session: str) -> None:
         self._state = state
         self._root = root
+        self._session = session
         self._guard: GuardLink | None = None
         self._records: dict[int, ChildRecord] = {}
         self._own = identity.of(os.getpid())
@@ -45,8 +48,7 @@ class Custody:
         names = ", ".join(f"{record.service} (pid {record.pid})" for record in left)
         say(f"ending what an earlier session left running: {names}")
         for number in (signal.SIGTERM, signal.SIGKILL):
-            for record in left:
-                signals.send_group(record.child, number)
+            left = [record for record in left if _sent(record, number)]
             deadline = time.monotonic() + LEFTOVER_GRACE_SECONDS
             while left and time.monotonic() < deadline:
                 left = [record for record in left if record.child.is_alive()]
@@ -55,7 +57,7 @@ class Custody:
     def add(self, group: int, service: str, port: int | None) -> None:
         """A child was started; its pid is its group."""
         if self._guard is None:
-            self._guard = GuardLink()
+            self._guard = GuardLink(f"{MARKER}={self._session}")
         self._guard.add(group)
         child = identity.of(group)
         if child is None or self._own is None:
@@ -84,3 +86,10 @@ class Custody:
         """Let the guard go."""
         if self._guard is not None:
             self._guard.close()
+
+
+def _sent(record: ChildRecord, number: signal.Signals) -> bool:
+    try:
+        return signals.send_group(record.child, number)
+    except PermissionError:  # it runs as somebody else by now
+        return False

@@ -1,6 +1,6 @@
 """One run of a project.
 
-    prepare   the public port is bound, children without dependencies are started     (no loop yet)
+    launch    the public port is bound, children without dependencies are started     (launch.py; no loop yet)
     main      the gateway listens, services are watched over, the web stack is loaded
     shut down services stop in reverse, then the gateway closes, then the log
 
@@ -10,12 +10,9 @@ Parts of one rank meet here: each is handed a function of another, or hears of i
 import asyncio
 import os
 import re
-import shutil
 import signal
-import socket
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -31,11 +28,9 @@ from devproxy.gateway.mount import Mount
 from devproxy.hosts import AllowedHosts
 from devproxy.hub.topic import Topic, TopicClosed
 from devproxy.logs.levels import last_traceback
-from devproxy.logs.log import Log
 from devproxy.logs.records import records_of
-from devproxy.ports.probe import PortInUse, bind_loopback, choose
 from devproxy.processes.lifecycle import Life
-from devproxy.processes.reaper import Reaper, adopt_orphans
+from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service, Surroundings
 from devproxy.processes.supervisor import Supervisor
 from devproxy.proxy.exchange import Failure
@@ -43,9 +38,7 @@ from devproxy.proxy.failures import Outage
 from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.upstream import Upstream
 from devproxy.session import outages, words
-from devproxy.session.claims import Claims, Manners
-from devproxy.session.custody import Custody
-from devproxy.session.place import Place
+from devproxy.session.launch import ENDING_SIGNALS, Launch, terminal_size
 from devproxy.session.view import SessionView
 
 if TYPE_CHECKING:
@@ -61,67 +54,40 @@ LAST_WORDS_SECONDS: Final = 1.0
 """How long a terminal may take to show the last lines; one that stands still does not keep us."""
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line may change. port: the public one; plan: what `api/plan` shows; movable: the
-    services that may be given another port than their usual one; verbose: say more in the log."""
-
-    port: int | None = None
-    manners: Manners = field(default_factory=Manners)
-    plan: dict[str, Any] = field(default_factory=dict)
-    movable: frozenset[str] = frozenset()
-    verbose: bool = False
-
-
 class Session:
     """Owns every part of one run; `run` returns when all of it has ended."""
 
-    def __init__(self, config: Config, place: Place, options: Options) -> None:
-        self.config = config
-        self.place = place
-        self.options = options
-        self.started = time.time()
+    def __init__(self, launch: Launch) -> None:
+        """Take over what `launch` has started."""
+        self.config = launch.config
+        self.place = launch.place
+        self.options = launch.options
+        self.started = launch.began
+        self.log = launch.log
+        self.port = launch.port
+        self.origin = launch.origin
         self.keys = Keys()
-        self.log = Log(place.logs, place.id, config.logs)
         self.events: Topic[Event] = Topic(RING_EVENTS)
         self.live: Topic[dict[str, Any]] = Topic(RING_EVENTS)
         self.ended_by: signal.Signals | None = None
         self.upstreams: dict[str, Upstream] = {}
-        self._sockets = self._bind(options.port or config.port)
-        self.port: int = self._sockets[0].getsockname()[1]
-        self.origin = f"http://localhost:{self.port}"
+        self.routes = RouteTable(self.config.routes)
+        self._launch = launch
         self._reaper = Reaper()
-        self._custody = Custody(place.state, config.root)
         self._ending: asyncio.Event = asyncio.Event()
         self._hurrying = False
-        self.routes = RouteTable(config.routes)
-        self.supervisor = self._supervisor()
+        self._content: Callable[[], str] | None = None
         self._backends = self._make_backends()
+        self.supervisor = self._supervisor()
+        self.supervisor.prepare(launch.children)
         self.view = SessionView(self)
 
-    # -- before there is a loop
-
-    def _bind(self, port: int) -> list[socket.socket]:
-        """The public port on both loopback families; another one if it is held: never a question, never a kill."""
-        try:
-            return bind_loopback(port)
-        except PortInUse:
-            other = choose(port + 1)
-            self.log.say(f"port {port} is in use; this session is on {other}", level="warning")
-            return bind_loopback(other)
-
     def _supervisor(self) -> Supervisor:
-        claims = Claims(self.config.root, self.options.movable, self.options.manners, self.log.say)
         surroundings = Surroundings(
-            session=self.place.id,
-            origin=self.origin,
-            shell=dict(os.environ),
-            size=_terminal_size,
+            starter=self._launch.starter,
             reaper=self._reaper,
-            guard=self._custody,
-            source=self.log.source,
             printed=self._printed,
-            claim=claims.claim,
+            claim=self._launch.claims.claim,
             changed=self._changed,
         )
         routed = {name for route in self.config.routes for name in route.to}
@@ -135,7 +101,8 @@ class Session:
         backends: dict[str, Backend] = {}
         for declared in self.config.services:
             if declared.static is not None:
-                backends[declared.name] = Mount(partial(_static_app, declared, self.config))
+                app = partial(_static_app, declared, self.config, self._prefix_of(declared.name), self.content_version)
+                backends[declared.name] = Mount(app)
             elif declared.url is not None:
                 backends[declared.name] = _fixed_upstream(declared.name, declared.url)
             else:
@@ -145,29 +112,6 @@ class Session:
                 if to not in backends:
                     backends[to] = _fixed_upstream(to, to)
         return backends
-
-    def prepare(self) -> None:
-        """Say what is being done, then start what can be started at once.
-
-        Raises: PortHeld: a service's port cannot be had.
-        """
-        names = [declared.name for declared in self.config.services]
-        where = f" (from {self.config.source.name})" if self.config.source is not None else ""
-        self.log.say(f"{self.config.name}{where}: starting {', '.join(names)} behind {self.origin}")
-        for missing in self.options.plan.get("missing", ()):
-            self.log.say(f"{missing['what']} is missing; to mend it: {missing['command']}", level="warning")
-        for note in self.options.plan.get("notes", ()):
-            self.log.say(note)
-        adopt_orphans()
-        self._custody.end_leftovers(self.log.say)
-        self.supervisor.prepare()
-
-    def abandon(self) -> None:
-        """Give up before `run`: what was started is ended by the guard."""
-        self._custody.close()
-        for sock in self._sockets:
-            sock.close()
-        self.log.close()
 
     # -- the run
 
@@ -180,8 +124,12 @@ class Session:
 
     async def _main(self, attend: Callable[["Session"], Coroutine[Any, Any, None]]) -> None:
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        # Ports are claimed in threads from now on; the log belongs to the loop's.
+        self._launch.tell = self._tell_in(loop)
+        self._launch.claims.ask_no_more()
+        for number in ENDING_SIGNALS:
             loop.add_signal_handler(number, self.end, number)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)  # launch held them until now
         control = Mount(self._control_app)
         gateway = self._gateway(control)
         try:
@@ -189,7 +137,7 @@ class Session:
                 attending = tasks.create_task(attend(self))
                 running = [tasks.create_task(self.supervisor.run())]
                 self._reaper.start(loop)
-                await gateway.listen(self._sockets)
+                await gateway.listen(self._launch.sockets)
                 await gateway.listen_locally(str(self.place.socket))
                 self.place.socket.chmod(0o600)
                 self.place.announce({"url": self.origin, "name": self.config.name, "started": self.started})
@@ -205,7 +153,7 @@ class Session:
             for upstream in self._backends.values():
                 if isinstance(upstream, Upstream):
                     await upstream.close()
-            self._custody.close()
+            self._launch.custody.close()
             self.log.close()
 
     def _gateway(self, control: Mount) -> Gateway:
@@ -239,7 +187,7 @@ class Session:
 
     def resize(self) -> None:
         """The terminal's window has another size."""
-        self.supervisor.resize(*_terminal_size())
+        self.supervisor.resize(*terminal_size())
 
     @property
     def is_ending(self) -> bool:
@@ -281,13 +229,19 @@ class Session:
         if not self.events.closed:  # at the very end nobody listens any more
             self.events.publish(event)
 
+    def _tell_in(self, loop: asyncio.AbstractEventLoop) -> Callable[[str], None]:
+        def tell(text: str) -> None:
+            loop.call_soon_threadsafe(partial(self.log.say, text))
+
+        return tell
+
     def _tell_pages(self, event: str, **facts: Any) -> None:
         if not self.live.closed:
             self.live.publish({"event": event, **facts})
 
-    async def _printed(self, name: str, pattern: re.Pattern[str]) -> None:
-        """Wait until the service prints a line that matches."""
-        lines = self.log.topic.subscribe()
+    async def _printed(self, name: str, pattern: re.Pattern[str], after: int) -> None:
+        """Wait until the service prints a line that matches, after the log's line of this number."""
+        lines = self.log.topic.subscribe(after)
         try:
             while True:
                 for _, chunk in (await lines.next()).items:
@@ -327,14 +281,14 @@ class Session:
         for service in watched:
             watcher.add(service.spec.dir, service.spec.watch, SAVE_QUIET_MS, partial(self._saved, service))
         started = [tasks.create_task(watcher.run())]
-        if self.config.reload.enabled:
-            from devproxy.spa.reload import LiveReload
+        if sites and self.config.reload.enabled:
+            from devproxy.spa.reload import Content, LiveReload
 
+            self._content = content = Content()
             for declared in sites:
                 assert declared.static is not None
-                reload = LiveReload(
-                    declared.static, self._prefix_of(declared.name), self.config.reload.quiet_ms, self._reload
-                )
+                prefix, quiet_ms = self._prefix_of(declared.name), self.config.reload.quiet_ms
+                reload = LiveReload(declared.static, prefix, quiet_ms, self._reload, content)
                 started.append(tasks.create_task(reload.run(watcher)))
         return started
 
@@ -348,6 +302,10 @@ class Session:
     def _reload(self, change: dict[str, Any]) -> None:
         self._tell_pages("reload", **change)
         self._happened(Reloaded(tuple(change.get("paths", ())), time.time()))
+
+    def content_version(self) -> str:
+        """The version of the static files that are served now; empty when nobody watches them."""
+        return self._content() if self._content is not None else ""
 
     def _prefix_of(self, name: str) -> str:
         prefixes = [route.prefix for route in self.config.routes if name in route.to and route.prefix]
@@ -369,16 +327,10 @@ def _fixed_upstream(name: str, url: str) -> Upstream:
     return Upstream(name, state="ready", addresses=tuple((host, port) for host in hosts))
 
 
-def _static_app(declared: Declared, config: Config) -> "Application":
+def _static_app(declared: Declared, config: Config, prefix: str, content: Callable[[], str]) -> "Application":
     from devproxy.spa.app import StaticApp
 
     assert declared.static is not None
     inject = config.reload.enabled and config.reload.inject != "never"
-    app: Application = StaticApp(declared.static, inject=inject)
+    app: Application = StaticApp(declared.static, inject=inject, prefix=prefix, content=content)
     return app
-
-
-def _terminal_size() -> tuple[int, int]:
-    """Columns and rows for the children's terminals: ours, less the prefix."""
-    columns, rows = shutil.get_terminal_size((100, 24))
-    return max(40, columns - 12), rows

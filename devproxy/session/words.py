@@ -1,17 +1,22 @@
 """What a change is called in the log, and how an exit is told. Pure."""
 
 import signal
+from typing import Final
 
 from devproxy.processes.lifecycle import Exit, Life
+
+# Source: POSIX, Shell Command Language, 2.8.2 Exit Status for Commands.
+_SHELL_CODES: Final = {126: " (a command cannot be executed)", 127: " (a command was not found)"}
 
 
 def exit_words(exit_: Exit) -> str:
     """How a process ended, in words: "exited with code 3", "was ended by SIGKILL"."""
     if exit_.signal is not None:
-        return f"was ended by {signal_name(exit_.signal)}"
+        name = signal_name(exit_.signal)
+        return f"was ended by {name if name.startswith('SIG') else f'signal {name}'}"
     if exit_.code is not None and exit_.code > 128 and signal_name(exit_.code - 128).startswith("SIG"):
         return f"exited with code {exit_.code} ({signal_name(exit_.code - 128)})"  # a shell tells a signal so
-    return f"exited with code {exit_.code}"
+    return f"exited with code {exit_.code}" + _SHELL_CODES.get(exit_.code or 0, "")
 
 
 def signal_name(number: int) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from devproxy.cli import console, control
-from devproxy.cli.control import browser_command, has_failed, is_settled
+from devproxy.cli.browser import browser_command
+from devproxy.cli.control import has_failed, is_settled
 from tests.cli.conftest import Running
 
 

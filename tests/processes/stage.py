@@ -6,13 +6,15 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psutil
 
 from devproxy.config import model
+from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log
 from devproxy.logs.records import records_of
 from devproxy.processes.environment import MARKER
@@ -20,6 +22,7 @@ from devproxy.processes.guarding import GuardLink
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper, adopt_orphans
 from devproxy.processes.service import Service, Surroundings
+from devproxy.processes.start import Started, Starter, start_early
 from devproxy.processes.supervisor import Supervisor
 from devproxy.session.claims import Claims, Manners
 from tests.support import auntil, run
@@ -43,10 +46,11 @@ print("listening", flush=True)
 while True:
     signal.pause()
 """
-# Starts STAY in a session of its own, says its pid, and stays.
+# Starts STAY (`apart`: in a session of its own), says its pid, and stays (`leave`: ends well). What it started does
+# not hear the kernel's SIGHUP, which follows the end of a session's leader.
 PARENT = f"""
 import subprocess, sys, signal
-child = subprocess.Popen([sys.executable, "-c", {STAY!r}], start_new_session="apart" in sys.argv, stdout=subprocess.PIPE)
+child = subprocess.Popen([sys.executable, "-c", {STAY!r}, "SIGHUP"], start_new_session="apart" in sys.argv, stdout=subprocess.PIPE)
 child.stdout.readline()
 print("child", child.pid, flush=True)
 while "leave" not in sys.argv:
@@ -84,20 +88,24 @@ class Stage:
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
         claims = Claims(Path("/"), specs, (), Manners(), self.log.say)
-        around = Surroundings(
+        self._specs, self._claim = specs, claims.claim
+        self._starter = Starter(
             session=self.session,
             origin="http://localhost:4400",
             shell=dict(os.environ),
             size=lambda: (90, 30),
-            reaper=self.reaper,
             guard=self,
             source=self.log.source,
-            printed=self._printed,
             last_line=lambda: self.log.topic.last,
-            claim=claims.claim,
-            changed=self._changed,
         )
+        around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed)
         self.supervisor = Supervisor(Service(each, around, listens=each.port is not None) for each in specs)
+
+    def prepare(self) -> None:
+        """Start what depends on nothing, before there is a loop."""
+        early: dict[str, Started | DevproxyError] = {}
+        start_early(self._specs, self._claim, self._starter, early)
+        self.supervisor.prepare(early)
 
     def __getitem__(self, name: str) -> Service:
         return self.supervisor.services[name]
@@ -166,13 +174,22 @@ class Stage:
 
 def play(scene: Callable[[Stage], Coroutine[Any, Any, None]], *specs: model.Service, within: float = 30) -> Stage:
     """Start the services, play the scene, stop them; the stage that is left tells what happened."""
-    adopt_orphans()
     stage = Stage(*specs)
     try:
-        stage.supervisor.prepare()
-        run(stage.play(scene), within)
+        with adopting():
+            stage.prepare()
+            run(stage.play(scene), within)
     finally:
         stage.close()
-        if sys.platform == "linux":  # other tests' orphans shall go to init
-            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
     return stage
+
+
+@contextmanager
+def adopting() -> Iterator[None]:
+    """Adopt orphans as a session does; other tests' orphans shall go to init."""
+    adopt_orphans()
+    try:
+        yield
+    finally:
+        if sys.platform == "linux":
+            ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)

@@ -216,3 +216,9 @@ def test_no_sequence_of_events_leads_to_two_copies_a_lost_exit_or_a_state_withou
         world.happen("free")
     world.happen("ready")
     assert world.life.state == "ready"
+
+
+def test_a_command_that_is_not_found_is_not_tried_again() -> None:
+    life, effects = lived(*READY, Exited(1, Exit(code=127), 0.1))
+    assert (life.state, effects) == ("crashed", [])
+    assert step(life, RestartAsked())[1] == [FreePort(2)]

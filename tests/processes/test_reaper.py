@@ -17,7 +17,6 @@ from devproxy.processes.reaper import Reaper, exit_of
 from tests.processes.stage import python
 from tests.support import auntil, run
 
-
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="macOS has no subreapers, and no /proc")
 
 

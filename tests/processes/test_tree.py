@@ -2,7 +2,6 @@
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import pytest
 
 from devproxy.processes.child import Child, Command, spawn
 from devproxy.processes.tree import Tree
-from tests.processes.stage import PARENT, alive, python
+from tests.processes.stage import PARENT, adopting, alive, python
 from tests.support import until
 
 
@@ -74,12 +73,22 @@ def test_a_signal_reaches_all_of_it(apart: Family) -> None:
     until(lambda: not alive(apart.pid) and not alive(apart.parent.pid))
 
 
-def test_it_is_gone_when_the_group_and_the_rest_are(apart: Family) -> None:
+def test_it_is_not_gone_while_the_group_is_not(apart: Family) -> None:
     whole = tree(apart)
     os.kill(apart.pid, signal.SIGKILL)
     until(lambda: whole.escaped() == [])
-    assert not whole.is_gone()  # its parent still runs
-    whole.signal(signal.SIGKILL)
-    if sys.platform == "linux":
-        os.waitid(os.P_PID, apart.parent.pid, os.WEXITED | os.WNOWAIT)
-        assert not whole.is_gone()  # a zombie that nobody has reaped
+    assert not whole.is_gone()
+
+
+def test_it_is_not_gone_while_the_rest_is_not(tmp_path: Path) -> None:
+    with adopting():
+        family = Family(tmp_path, "apart", "leave")
+        whole = tree(family)
+        os.waitpid(family.parent.pid, 0)
+        assert family.parent.group_is_gone()
+        assert not whole.is_gone()
+        os.kill(family.pid, signal.SIGKILL)
+        until(whole.is_gone)
+        os.waitpid(family.pid, 0)
+    [output] = family.parent.outputs
+    family.parent.close_output(output)

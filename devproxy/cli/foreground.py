@@ -1,0 +1,181 @@
+"""A session on this terminal: what `up`, `proxy` and `demo` share.
+
+Knows nothing of Typer: a bare `devproxy up` comes here directly (console.py), and its children start before
+the command line's library would have been imported.
+"""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from devproxy.config.root import find_root
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from signal import Signals
+
+    from devproxy.config.model import Config, Service
+    from devproxy.ports.facts import Judged
+    from devproxy.session.claims import Choice
+    from devproxy.session.launch import Options
+    from devproxy.session.place import Place
+
+
+def foreground(
+    root: Path | None = None,
+    *,
+    port: int | None = None,
+    yes: bool = False,
+    force: bool = False,
+    open_page: bool = False,
+    verbose: bool = False,
+) -> None:
+    """Run the project of `root` (None: of the folder we are in) on this terminal until it ends.
+
+    Dies by the signal that ended it, if one did. If a session runs there already: says so, offers to follow it.
+
+    Raises: DevproxyError: it cannot be started.
+    """
+    root = find_root(Path.cwd()) if root is None else root
+    from devproxy.session.place import AlreadyRunning, Place
+
+    config, plan, movable = read_project(root)
+    try:
+        place = Place(root)
+    except AlreadyRunning:
+        _attach(root)
+        return
+    from devproxy.session.claims import Manners
+    from devproxy.session.launch import Options
+
+    ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
+    run(config, place, Options(port, Manners(ask, yes, force), plan, movable, verbose), open_page=open_page)
+
+
+def run(
+    config: "Config",
+    place: "Place",
+    options: "Options",
+    *,
+    open_page: bool = False,
+    clean_up: "Callable[[], None]" = lambda: None,
+) -> None:
+    """Run a session on this terminal until it ends; dies by the signal that ended it, if one did.
+
+    Owns: the place, which it leaves; `clean_up` is called when nothing runs any more.
+    """
+    from devproxy.cli.console import die_by
+
+    try:
+        ended_by = _run(config, place, options, open_page=open_page)
+    finally:
+        place.leave()
+        clean_up()
+    if ended_by is not None:
+        die_by(ended_by)
+
+
+def _run(config: "Config", place: "Place", options: "Options", *, open_page: bool) -> "Signals | None":
+    from devproxy.cli.console import use_color
+    from devproxy.cli.early import EarlyLines
+    from devproxy.cli.lines import Lines
+    from devproxy.cli.prefix import Painter
+    from devproxy.session.launch import Launch
+
+    launch = Launch(config, place, options)
+    painter = Painter([service.name for service in config.services], color=use_color(sys.stdout))
+    lines = Lines(sys.stdout.fileno(), painter)
+    try:
+        launch.start()
+        launch.hold_signals()
+        with EarlyLines(launch.started, launch.log.topic, lines):
+            from devproxy.cli.browser import open_url
+            from devproxy.cli.screen import Screen, frameworks_of
+            from devproxy.session.session import Session
+        session = Session(launch)
+    except BaseException:
+        launch.abandon()
+        raise
+    screen = Screen(lines, frameworks=frameworks_of(options.plan), open_url=open_url, open_when_ready=open_page)
+    session.run(screen.attend)
+    return session.ended_by
+
+
+def read_project(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
+    """The config of a project, its plan as JSON, and the services whose port may be changed.
+
+    Raises: ConfigError: its config is wrong; NothingRecognised: it has none, and nothing was recognised.
+    """
+    import os
+
+    from devproxy.config.root import has_config
+
+    if has_config(root):
+        return _read_config(root)
+    from devproxy.discovery.discover import discover
+
+    plan = discover(root, environ=os.environ)
+    movable = frozenset(planned.name for planned in plan.services if planned.assigned)
+    return plan.config(), plan.to_json(), movable
+
+
+def _read_config(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
+    from devproxy.config.load import load
+    from devproxy.discovery.plan import Plan
+    from devproxy.errors import UsageError
+
+    config = load(root)
+    if config is None or not config.services:
+        raise UsageError(
+            f"the config of {root} declares no services, so nothing would run",
+            hint="a config replaces what is worked out; without it, `devproxy plan` shows what that would be",
+        )
+    # A number in a config is meant; only what was discovered, or says "auto", may move.
+    movable = frozenset(service.name for service in config.services if service.port == "auto")
+    return config, Plan.from_config(config).to_json(), movable
+
+
+def _attach(root: Path) -> None:
+    """A session runs here already: say so, and follow it if somebody is there to look."""
+    from devproxy.cli.client import Client
+
+    with Client(root) as client:
+        url = client.get("/api/status")["url"]
+    if not (sys.stdin.isatty() and sys.stdout.isatty()):
+        print(url)
+        return
+    print(f"devproxy already runs here: {url}", file=sys.stderr)
+    if _answer("Follow its log? Ctrl-C leaves it running. [Y/n] ", "y") == "y":
+        from devproxy.cli.logs import logs
+
+        logs(services=[], follow=True, directory=root)
+
+
+def _ask(service: "Service", port: int, holders: "list[Judged]", movable: bool) -> "Choice":
+    """Ask what to do about a port's holder."""
+    from devproxy.cli.console import printable
+
+    for one in holders:
+        process = one.holder.process
+        command = " ".join(process.cmdline) if process is not None else ""
+        print(f"port {port} ({service.name}) is held: {printable(one.verdict.reason)}", file=sys.stderr)
+        if command:
+            print(f"  {printable(command)[:200]}", file=sys.stderr)
+    choices = "[f]ree it" + (", use [a]nother port" if movable else "") + " or [q]uit"
+    while True:
+        answer = _answer(f"{choices} [{'a' if movable else 'q'}]: ", "a" if movable else "q")
+        if answer == "f":
+            return "free"
+        if answer == "a" and movable:
+            return "another"
+        if answer == "q":
+            return "quit"
+
+
+def _answer(question: str, default: str) -> str:
+    """The first letter of what the user answers. End of file, like Ctrl-C, is a wish to leave."""
+    print(question, end="", file=sys.stderr, flush=True)
+    line = sys.stdin.readline()
+    if not line:
+        raise KeyboardInterrupt
+    return line.strip().lower()[:1] or default

@@ -1,0 +1,95 @@
+"""Starting a service's child. Knows no event loop: the first children start before there is one."""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from devproxy.config import model
+from devproxy.errors import DevproxyError
+from devproxy.processes import environment
+from devproxy.processes.child import Child, Command, spawn
+
+
+class Source(Protocol):
+    """Where one output's bytes go (a Source of devproxy.logs.log)."""
+
+    def feed(self, data: bytes) -> None: ...
+    def flush(self) -> None: ...
+
+
+class Guard(Protocol):
+    """Who ends the groups if we cannot."""
+
+    def add(self, group: int, service: str, port: int | None) -> None: ...
+    def remove(self, group: int) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A child, and what it was started with. first_line: the log's last line before it."""
+
+    child: Child
+    port: int | None
+    environment: Mapping[str, str]
+    sources: Mapping[str, Source]
+    first_line: int
+
+    def take(self, stream: str, data: bytes) -> None:
+        """Hand on what it printed."""
+        self.sources[stream].feed(data)
+
+
+@dataclass(frozen=True, slots=True)
+class Starter:
+    """What all children of a session share.
+
+    session: its id; origin: the gateway's URL; shell: the environment devproxy runs in; size: columns and
+    rows of the children's terminals; source: the log's way in, by service and stream; last_line: the
+    number of the log's last line.
+    """
+
+    session: str
+    origin: str
+    shell: Mapping[str, str]
+    size: Callable[[], tuple[int, int]]
+    guard: Guard
+    source: Callable[[str, str], Source]
+    last_line: Callable[[], int]
+
+    def environment(self, spec: model.Service, port: int | None) -> dict[str, str]:
+        """The environment of a service's child."""
+        return environment.build(
+            spec, self.shell, origin=self.origin, session=self.session, port=port, tty=spec.stderr == "merged"
+        )
+
+    def start(self, spec: model.Service, port: int | None) -> Started:
+        """Start a service's child.
+
+        Raises: MissingProgram, ServiceFailed: it cannot be started.
+        """
+        assert spec.command is not None
+        values, first_line = self.environment(spec, port), self.last_line()
+        child = spawn(Command(spec.command, spec.dir, values, spec.stderr == "separate", self.size()))
+        self.guard.add(child.pid, spec.name, port)
+        sources = {stream: self.source(spec.name, stream) for stream in child.outputs.values()}
+        return Started(child, port, values, sources, first_line)
+
+
+def start_early(
+    specs: Iterable[model.Service],
+    claim: Callable[[model.Service, bool], int | None],
+    starter: Starter,
+    children: dict[str, Started | DevproxyError],
+) -> None:
+    """Start, before there is a loop, what depends on nothing; `children` gets each child, or why there is none.
+
+    Raises: PortHeld: by `claim`; what was started before stays in `children`.
+    """
+    for spec in specs:
+        if spec.command is None or spec.start != "auto" or spec.depends_on:
+            continue
+        port = claim(spec, False)
+        try:
+            children[spec.name] = starter.start(spec, port)
+        except DevproxyError as error:
+            children[spec.name] = error

@@ -1,0 +1,136 @@
+"""What is there before the event loop: the log, the public port, and the first children.
+
+Knows neither the loop nor the web stack, which take longer to import than a child takes to start.
+The session (session.py) takes everything over.
+"""
+
+import os
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from devproxy.config.model import Config
+from devproxy.errors import DevproxyError
+from devproxy.logs.log import Log
+from devproxy.ports.probe import PortInUse, bind_loopback, choose
+from devproxy.processes.reaper import adopt_orphans
+from devproxy.processes.start import Started, Starter, start_early
+from devproxy.session.claims import Claims, Manners
+from devproxy.session.custody import Custody
+from devproxy.session.place import Place
+
+if TYPE_CHECKING:
+    import socket
+
+ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Ctrl-C, a polite kill, and the terminal that was closed: all end a session in the same way."""
+
+PREFIX_COLUMNS = 12
+"""What the prefix of a line takes of the terminal's width."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line may change. port: the public one; plan: what `api/plan` shows; movable: the
+    services that may be given another port than their usual one; verbose: say more in the log."""
+
+    port: int | None = None
+    manners: Manners = field(default_factory=Manners)
+    plan: dict[str, Any] = field(default_factory=dict)
+    movable: frozenset[str] = frozenset()
+    verbose: bool = False
+
+
+class Launch:
+    """The start of one run. `start`, then hand it to a Session; or `abandon` it.
+
+    Owns: the log, the public sockets and the children, until the session takes them.
+    """
+
+    def __init__(self, config: Config, place: Place, options: Options) -> None:
+        self.config = config
+        self.place = place
+        self.options = options
+        self.began = time.time()
+        self.log = Log(place.logs, place.id, config.logs)
+        self.sockets = self._bind(options.port or config.port)
+        self.port: int = self.sockets[0].getsockname()[1]
+        self.origin = f"http://localhost:{self.port}"
+        self.custody = Custody(place.state, config.root, place.id)
+        self.claims = Claims(config.root, config.services, options.movable, options.manners, self.say)
+        self.tell: Callable[[str], None] = self.log.say  # the session has it told in its loop
+        self.starter = Starter(
+            session=place.id,
+            origin=self.origin,
+            shell=dict(os.environ),
+            size=terminal_size,
+            guard=self.custody,
+            source=self.log.source,
+            last_line=lambda: self.log.topic.last,
+        )
+        self.children: dict[str, Started | DevproxyError] = {}
+
+    def say(self, text: str) -> None:
+        """A line of devproxy's own, from whatever thread."""
+        self.tell(text)
+
+    def _bind(self, port: int) -> "list[socket.socket]":
+        """The public port on both loopback families; another one if it is held: never a question, never a kill."""
+        try:
+            return bind_loopback(port)
+        except PortInUse:
+            other = choose(port + 1)
+            self.log.say(f"port {port} is in use; this session is on {other}", level="warning")
+            return bind_loopback(other)
+
+    def start(self) -> None:
+        """Say what is being done, then start what can be started at once.
+
+        Raises: PortHeld: a service's port cannot be had.
+        """
+        self.log.say(self._intent())
+        for missing in self.options.plan.get("missing", ()):
+            self.log.say(f"{missing['what']} is missing; to mend it: {missing['command']}", level="warning")
+        for note in self.options.plan.get("notes", ()):
+            self.log.say(note)
+        adopt_orphans()
+        self.custody.end_leftovers(self.log.say)
+        start_early(self.config.services, self.claims.claim, self.starter, self.children)
+
+    def _intent(self) -> str:
+        """What is being done, in a sentence."""
+        where = f" (from {self.config.source.name})" if self.config.source is not None else ""
+        ours = [declared.name for declared in self.config.services if declared.url is None]
+        if ours:
+            return f"{self.config.name}{where}: starting {', '.join(ours)} behind {self.origin}"
+        urls = ", ".join(declared.url for declared in self.config.services if declared.url is not None)
+        return f"{self.config.name}{where}: {self.origin} stands in front of {urls}"
+
+    @staticmethod
+    def hold_signals() -> None:
+        """Keep the signals that end a session pending until it can end: its loop takes them (Session.run).
+
+        Not before the children have been started: they would inherit the mask (signal(7)).
+        """
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDING_SIGNALS)
+
+    @property
+    def started(self) -> list[Started]:
+        """The children that were started."""
+        return [child for child in self.children.values() if isinstance(child, Started)]
+
+    def abandon(self) -> None:
+        """Give up: what was started is ended by the guard."""
+        self.custody.close()
+        for sock in self.sockets:
+            sock.close()
+        self.log.close()
+
+
+def terminal_size() -> tuple[int, int]:
+    """Columns and rows for the children's terminals: ours, less the prefix."""
+    columns, rows = shutil.get_terminal_size((100, 24))
+    return max(40, columns - PREFIX_COLUMNS), rows

@@ -1,0 +1,269 @@
+"""All services: who starts when, in which order they stop, and who is told as failed."""
+
+import asyncio
+import signal
+from pathlib import Path
+
+import psutil
+import pytest
+
+from devproxy.config.model import Condition, Ready, Stop
+from devproxy.processes.lifecycle import Life
+from devproxy.processes.supervisor import levels, satisfies
+from tests.processes.stage import STAY, Stage, play, python, spec
+from tests.support import auntil
+
+NOT_YET = "while [ ! -e go ]; do sleep 0.01; done; "
+
+
+# -- starting
+
+
+def test_one_that_depends_on_nothing_starts_before_there_is_a_loop(tmp_path: Path) -> None:
+    stage = Stage(spec(tmp_path, "sleep 600", "db"), spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"}))
+    stage.prepare()
+    assert stage["db"].child is not None
+    assert stage["api"].child is None
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "api")
+
+    asyncio.run(stage.play(scene))
+    stage.close()
+
+
+def test_a_dependent_waits_until_its_dependency_is_ready_and_says_for_what(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("starting", "db")
+        assert stage["api"].life.state == "waiting"
+        assert stage.supervisor.waits_for("api") == ["db to be ready"]
+        assert not stage.supervisor.is_ready
+        (tmp_path / "go").touch()
+        await stage.state("ready", "api")
+        assert stage.supervisor.waits_for("api") == []
+        assert stage.supervisor.is_ready
+
+    stage = play(
+        scene,
+        spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"}),
+        spec(tmp_path, f"{NOT_YET} echo up; sleep 600", "db", ready=Ready(log="up")),
+    )
+    assert stage.states.index(("db", "ready")) < stage.states.index(("api", "starting"))
+
+
+def test_started_is_enough_where_it_says_so(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "api")
+        assert stage["db"].life.state == "starting"
+
+    play(
+        scene,
+        spec(tmp_path, "sleep 600", "api", depends_on={"db": "started"}),
+        spec(tmp_path, "sleep 600", "db", ready=Ready(log="never")),
+    )
+
+
+def test_a_task_must_have_ended_well_where_it_says_so(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "migrate")
+        assert stage.supervisor.waits_for("api") == ["migrate to finish"]
+        (tmp_path / "go").touch()
+        await stage.state("ready", "api")
+        assert stage["migrate"].life.state == "done"
+
+    play(
+        scene,
+        spec(tmp_path, "sleep 600", "api", depends_on={"migrate": "exited-ok"}),
+        spec(tmp_path, f"{NOT_YET} true", "migrate", kind="task"),
+    )
+
+
+def test_after_a_task_that_failed_its_dependents_do_not_start(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed", "migrate")
+        assert stage.supervisor.waits_for("api") == ["migrate to finish"]
+        assert stage.supervisor.failed() == ["migrate"]
+        assert stage["api"].life.state == "waiting"
+        (tmp_path / "fixed").touch()
+        stage.supervisor.ask_start("migrate")
+        await stage.state("ready", "api")
+
+    play(
+        scene,
+        spec(tmp_path, "sleep 600", "api", depends_on={"migrate": "exited-ok"}),
+        spec(tmp_path, "[ -e fixed ]", "migrate", kind="task"),
+    )
+
+
+def test_what_was_declared_manual_starts_when_it_is_asked(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "web")
+        assert stage["tool"].life.state == "waiting"
+        assert stage.supervisor.is_ready
+        stage.supervisor.ask_start("tool")
+        await stage.state("ready", "tool")
+
+    play(scene, spec(tmp_path, "sleep 600", "web"), spec(tmp_path, "sleep 600", "tool", start="manual"))
+
+
+def test_a_user_may_start_what_still_waits(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("starting", "db")
+        stage.supervisor.ask_start("api")
+        await stage.state("ready", "api")
+
+    play(
+        scene,
+        spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"}),
+        spec(tmp_path, "sleep 600", "db", ready=Ready(log="never")),
+    )
+
+
+# -- stopping
+
+
+def test_the_order_of_stopping_is_that_of_starting_reversed(tmp_path: Path) -> None:
+    stay = "trap 'echo \"$DEVPROXY_SERVICE\" >> stopped; exit' TERM; sleep 600 & wait"
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "web")
+        await stage.supervisor.stop_all()
+
+    stage = play(
+        scene,
+        spec(tmp_path, stay, "web", depends_on={"api": "ready"}),
+        spec(tmp_path, stay, "api", depends_on={"db": "ready"}),
+        spec(tmp_path, stay, "db"),
+    )
+    assert [name for name, state in stage.states if state == "stopped"] == ["web", "api", "db"]
+
+
+def test_all_of_one_level_are_asked_at_once(tmp_path: Path) -> None:
+    """One that takes its time holds up no other."""
+
+    async def scene(stage: Stage) -> None:
+        await asyncio.gather(stage.line("here", "deaf"), stage.line("here", "polite"))
+        stopping = asyncio.create_task(stage.supervisor.stop_all())
+        await stage.state("stopped", "polite", within=3)
+        assert stage.supervisor.still_alive() == ["deaf"]
+        stage.supervisor.hurry()
+        await stopping
+
+    play(
+        scene,
+        spec(tmp_path, python(STAY, "SIGTERM"), "deaf", stop=Stop(grace_seconds=600)),
+        spec(tmp_path, python(STAY), "polite"),
+    )
+
+
+def test_a_second_request_ends_the_grace_of_all_that_are_still_to_stop(tmp_path: Path) -> None:
+    """Also of those whose turn comes later: nobody presses Ctrl-C once a service."""
+
+    async def scene(stage: Stage) -> None:
+        await asyncio.gather(stage.line("here", "web"), stage.line("here", "db"))
+        stopping = asyncio.create_task(stage.supervisor.stop_all())
+        await auntil(lambda: stage["web"].life.next == "stopped")
+        stage.supervisor.hurry()
+        async with asyncio.timeout(3):
+            await stopping
+
+    deaf, patient = python(STAY, "SIGTERM"), Stop(grace_seconds=600)
+    play(
+        scene,
+        spec(tmp_path, deaf, "web", stop=patient, depends_on={"db": "started"}),
+        spec(tmp_path, deaf, "db", stop=patient),
+    )
+
+
+def test_while_all_is_stopped_nothing_starts(tmp_path: Path) -> None:
+    """That `migrate` is done by then must not begin `api`."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "migrate")
+        stopping = asyncio.create_task(stage.supervisor.stop_all())
+        await stopping
+        assert {service.life.state for service in stage.supervisor.services.values()} == {"stopped"}
+
+    stage = play(
+        scene,
+        spec(tmp_path, "trap 'exit 0' TERM; sleep 600 & wait", "migrate"),
+        spec(tmp_path, "sleep 600", "api", depends_on={"migrate": "exited-ok"}),
+    )
+    assert ("api", "starting") not in stage.states
+
+
+def test_a_stop_while_it_waits_for_its_next_start_is_heard(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        await stage.supervisor.stop_all()
+
+    stage = play(scene, spec(tmp_path, "exit 1"))
+    assert [state for _, state in stage.states].count("starting") == 1
+
+
+def test_all_trees_are_suspended_and_continue(tmp_path: Path) -> None:
+    ticking = "while true; do echo tick; sleep 0.02; done"
+
+    async def scene(stage: Stage) -> None:
+        names = ("one", "two")
+        for name in names:
+            await stage.line("tick", name)
+        children = [child for name in names if (child := stage[name].child) is not None]
+        stage.supervisor.pause(signal.SIGSTOP)
+        await auntil(lambda: all(psutil.Process(child.pid).status() == psutil.STATUS_STOPPED for child in children))
+        stage.supervisor.pause(signal.SIGCONT)
+        counts = [len(stage.lines(name)) for name in names]
+        await auntil(lambda: all(len(stage.lines(name)) > count for name, count in zip(names, counts, strict=True)))
+
+    play(scene, spec(tmp_path, ticking, "one"), spec(tmp_path, ticking, "two"))
+
+
+# -- what it says of all
+
+
+def test_an_optional_service_keeps_nobody_waiting_and_is_not_told_as_failed(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed", "extra")
+        await stage.state("ready", "web")
+        assert stage.supervisor.is_ready
+        assert stage.supervisor.failed() == []
+
+    play(
+        scene,
+        spec(tmp_path, "sleep 600", "web"),
+        spec(tmp_path, "exit 1", "extra", optional=True, restart="never"),
+    )
+
+
+def test_one_that_will_start_again_has_not_failed_for_good(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        assert stage.supervisor.failed() == []
+        assert not stage.supervisor.is_ready
+
+    play(scene, spec(tmp_path, "exit 1"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "states"),
+    [
+        ("started", {"starting", "ready", "failing", "done"}),
+        ("ready", {"ready", "done"}),
+        ("exited-ok", {"done"}),
+    ],
+)
+def test_a_condition_is_met_in_these_states(condition: Condition, states: set[str]) -> None:
+    everything = ("waiting", "freeing", "starting", "ready", "restarting", "failing", "crashed", "stopped", "done")
+    assert {state for state in everything if satisfies(Life(state=state), condition)} == states
+
+
+def test_levels_follow_the_dependencies_and_then_the_order_of_declaration(tmp_path: Path) -> None:
+    specs = [
+        spec(tmp_path, "x", "web", depends_on={"api": "ready", "elsewhere": "ready"}),
+        spec(tmp_path, "x", "api", depends_on={"db": "ready", "cache": "started"}),
+        spec(tmp_path, "x", "db"),
+        spec(tmp_path, "x", "cache"),
+    ]
+    assert levels(specs) == [["db", "cache"], ["api"], ["web"]]
