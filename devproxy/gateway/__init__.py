@@ -6,4 +6,5 @@ everything else takes its route: an exchange with an upstream (proxy.exchange) o
 
 protocol.py  one client's connection       gateway.py  what all connections share; listens, drains
 checks.py    who may come in (pure)        asgi.py     a route of our own, answered by an ASGI application
+leaving.py   a client that left unread     mount.py    an application that is loaded when it is first needed
 """

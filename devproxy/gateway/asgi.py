@@ -61,6 +61,8 @@ class Mounted:
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 exchange.answered()
+            elif message["type"] == "websocket.accept":
+                exchange.accepted()
 
         await self._application(scope, receive, watched)
 
@@ -82,7 +84,9 @@ class AsgiExchange:
     def __init__(self, config: Config, state: ServerState, client: "GatewayProtocol", request: RequestHead) -> None:
         self._client = client
         self._request = request
+        self.answering = False
         self._over = False
+        self._early = b""
         self._facade = Facade(self, client)
         app_state: dict[str, Any] = {"devproxy_local": client.local, "devproxy_exchange": self}
         inner: Any = HttpToolsProtocol(config, state, app_state)
@@ -127,7 +131,26 @@ class AsgiExchange:
     def switch(self, protocol: asyncio.BaseProtocol) -> None:
         """uvicorn hands the connection to its WebSocket protocol."""
         self._inner = protocol
+        if self._over:  # which has already refused the handshake
+            self._inner.connection_lost(None)
+        else:
+            self._client.take_over(self._hold_back)
+
+    def _hold_back(self, data: bytes) -> None:
+        """Frames before the handshake is answered: a client must not send them (RFC 6455 §4.1), and uvicorn's
+        protocol asserts that none is malformed."""
+        self._early += data
+        self._client.pause_body()
+
+    def accepted(self) -> None:
+        """The application has accepted the upgrade."""
+        if self._over:
+            return
         self._client.take_over(self._inner.data_received)
+        if self._early:
+            early, self._early = self._early, b""
+            self._client.resume_body()
+            self._inner.data_received(early)
 
     def _end(self, *, keep_alive: bool) -> None:
         if self._over:
@@ -153,6 +176,7 @@ class Facade(asyncio.Transport):
 
     def write(self, data: bytes | bytearray | memoryview) -> None:
         if not self._closing:
+            self._exchange.answering = True
             self._client.transport.write(data)
 
     def is_closing(self) -> bool:
@@ -180,6 +204,9 @@ class Facade(asyncio.Transport):
 
     def get_write_buffer_size(self) -> int:
         return self._client.transport.get_write_buffer_size()
+
+    def set_write_buffer_limits(self, high: int | None = None, low: int | None = None) -> None:
+        """The client's transport keeps its own limits."""
 
     def can_write_eof(self) -> bool:
         return False

@@ -8,10 +8,11 @@ answers as scripts. Navigations pass: a link, or a sign-in page that sends the b
 from dataclasses import dataclass
 from typing import Final
 
-from devproxy.hosts import AllowedHosts, BadHost, is_loopback_name, origin_allowed, split_host
+from devproxy.hosts import AllowedHosts, BadHost, origin_allowed, split_host
 from devproxy.proxy.head import RequestHead
 
 _NAVIGATIONS: Final = (b"document", b"iframe", b"frame", b"embed", b"object")
+_OWN_SITES: Final = (b"same-origin", b"none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,24 +40,24 @@ def check_host(host: bytes, allowed: AllowedHosts) -> Refusal | None:
 
 
 def check_origin(request: RequestHead, *, ours: bool, scheme: str, allowed: AllowedHosts) -> Refusal | None:
-    """Whether the page that sent the request may.
+    """Whether the page that sent the request may. Programs that are no browser send neither field, and may.
 
-    Args: ours: the request is for the control API; those and upgrades take no page but our own.
+    Args: ours: the request is for the control API. That and upgrades take no page but the gateway's own.
+    Source: Fetch Metadata §2 (a page cannot set or leave out these fields), RFC 6454 §7 (Origin).
     """
     noted = request.noted
+    if _is_navigation(request, ours=ours):
+        return None
+    strict = ours or bool(request.upgrade)
     origin = noted.get(b"origin")
-    if origin is not None and not origin_allowed(origin, request.host, scheme, allowed):
-        strict = ours or bool(request.upgrade)
-        if strict or not (_is_navigation(request) or _is_local(origin, allowed)):
-            return _foreign(origin.decode("latin-1"))
-    elif (
-        origin is None and noted.get(b"sec-fetch-site") in (b"cross-site", b"same-site") and not _is_navigation(request)
-    ):
-        if ours or noted[b"sec-fetch-site"] == b"cross-site":
-            return _foreign("another site")
-    elif ours and origin is None and noted.get(b"sec-fetch-site") == b"cross-site" and request.method != b"GET":
-        return _foreign("another site")
-    return None
+    if origin is not None:
+        if origin_allowed(origin, request.host, scheme, allowed) or (not strict and _is_local(origin, allowed)):
+            return None
+        return _foreign(origin.decode("latin-1"))
+    site = noted.get(b"sec-fetch-site", b"none")
+    if site in _OWN_SITES or (site == b"same-site" and not strict):
+        return None
+    return _foreign("another site")
 
 
 def _foreign(origin: str) -> Refusal:
@@ -67,16 +68,28 @@ def _foreign(origin: str) -> Refusal:
     )
 
 
-def _is_navigation(request: RequestHead) -> bool:
-    """Fetch Metadata §2.3: the browser follows a link or sends a form, and shows what comes."""
+def _is_navigation(request: RequestHead, *, ours: bool) -> bool:
+    """The browser follows a link or sends a form, and shows what comes; the page that asked reads none of it.
+
+    To the control API only a link in a window of its own: no form, which would change something, and no
+    frame, which somebody else's page could lie over. An upgrade is no navigation, whatever it says.
+    """
     noted = request.noted
-    return noted.get(b"sec-fetch-mode") == b"navigate" and noted.get(b"sec-fetch-dest") in _NAVIGATIONS
+    if noted.get(b"sec-fetch-mode") != b"navigate" or request.upgrade:
+        return False
+    dest = noted.get(b"sec-fetch-dest")
+    if ours:
+        return dest == b"document" and request.method in (b"GET", b"HEAD")
+    return dest in _NAVIGATIONS
 
 
 def _is_local(origin: bytes, allowed: AllowedHosts) -> bool:
-    """A page of another local server, or of an allowed host: the application's own CORS rules decide."""
+    """A page of another local server, or of an allowed host: the application's own CORS rules decide.
+
+    Whatever the scheme: an app's web view has an origin like tauri://localhost, and no web page has.
+    """
     try:
         name, _ = split_host(origin.partition(b"://")[2])
     except BadHost:
         return False
-    return is_loopback_name(name) or allowed.admits(name)
+    return allowed.admits(name)

@@ -13,14 +13,14 @@ from typing import Final
 from devproxy.config.model import Hold
 from devproxy.gateway.checks import Refusal, check_host
 from devproxy.gateway.mount import Mount
-from devproxy.gateway.protocol import OURS, GatewayProtocol
+from devproxy.gateway.protocol import GatewayProtocol, is_ours
 from devproxy.hosts import AllowedHosts
 from devproxy.proxy.exchange import Exchange, Failure
 from devproxy.proxy.failures import Outage, response
 from devproxy.proxy.head import RequestHead
 from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, own_hops, request_bytes
 from devproxy.proxy.hold import kind_of
-from devproxy.proxy.routes import RouteTable, under
+from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.upstream import Upstream
 
 SWEEP_SECONDS: Final = 5.0
@@ -144,7 +144,9 @@ class Gateway:
 
     def route(self, client: GatewayProtocol, request: RequestHead) -> None:
         """Hand an admitted request to whoever answers it."""
-        if request.target.startswith(OURS) and under(request.target.partition(b"?")[0], OURS):
+        if request.upgrade and request.upgrade != b"websocket":
+            request.upgrade = b""  # h2c and its like end here, as RFC 9110 §7.8 lets an intermediary choose
+        if is_ours(request.target):
             if self._control is None:
                 client.refuse(request, Outage(404, "There is no control API here"))
             else:
@@ -161,8 +163,6 @@ class Gateway:
         if b"via" in request.noted and own_hops(request, self.pseudonym) >= MAX_OWN_HOPS:
             client.refuse(request, self._loop(route.to))
             return
-        if request.upgrade and request.upgrade != b"websocket":
-            request.upgrade = b""  # h2c and its like end here, as RFC 9110 §7.8 lets an intermediary choose
         edited = route.route
         edits = edited.request_headers if edited.request_headers.set or edited.request_headers.remove else None
         answer = edited.response_headers if edited.response_headers.set or edited.response_headers.remove else None

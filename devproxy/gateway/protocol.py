@@ -11,10 +11,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Protocol, cast
 
 from devproxy.gateway.checks import Refusal, check_origin
+from devproxy.gateway.leaving import has_left
 from devproxy.proxy.failures import Outage
 from devproxy.proxy.framing import BadChunk, ChunkedBody
 from devproxy.proxy.head import BadHead, RequestHead, head_end, parse_request
 from devproxy.proxy.headers import Hop
+from devproxy.proxy.relay import reset
+from devproxy.proxy.routes import under
 
 if TYPE_CHECKING:
     from devproxy.gateway.gateway import Gateway
@@ -33,6 +36,10 @@ OURS = b"/__devproxy"
 
 class Sink(Protocol):
     """Who takes the current request: an exchange, or an ASGI application's connection."""
+
+    @property
+    def answering(self) -> bool:
+        """Part of its answer is with the client."""
 
     def body(self, data: bytes) -> None: ...
     def body_end(self, trailers: list[tuple[bytes, bytes]]) -> None: ...
@@ -55,6 +62,9 @@ class GatewayProtocol(asyncio.Protocol):
         self._left = 0  # bytes of the body still to come
         self._chunks: ChunkedBody | None = None
         self._feeding = False
+        self._head_since = 0.0  # when the head in the buffer began; 0: none did
+        self._full = False  # the client does not read: no further request until it does
+        self._relayed = False
         self._raw: Callable[[bytes], None] | None = None  # after an upgrade to an application of ours
         self._linger: asyncio.TimerHandle | None = None
 
@@ -73,23 +83,31 @@ class GatewayProtocol(asyncio.Protocol):
             self._feed(self._buffer + data if self._buffer else data)
 
     def eof_received(self) -> bool:
-        return False  # a client that ends its side has left (as nginx and Caddy have it)
+        self._tell_sink()  # a client that ends its side has left (as nginx and Caddy have it)
+        return False
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.gateway.closed(self)
         if self._linger is not None:
             self._linger.cancel()
+        self._tell_sink()
+
+    def _tell_sink(self) -> None:
         sink, self._sink = self._sink, None
         if sink is not None:
             sink.client_lost()
 
     def pause_writing(self) -> None:
+        self._full = True
         if self._sink is not None:
             self._sink.pause_upstream()
 
     def resume_writing(self) -> None:
+        self._full = False
         if self._sink is not None:
             self._sink.resume_upstream()
+        else:
+            self._next()
 
     # -- framing
 
@@ -97,10 +115,10 @@ class GatewayProtocol(asyncio.Protocol):
         self._buffer = b""
         self._feeding = True
         try:
-            while data and not self.transport.is_closing():
+            while data and self._linger is None and not self.transport.is_closing():
                 if self._left or self._chunks is not None:
                     data = self._take_body(data)
-                elif self._sink is not None:
+                elif self._sink is not None or self._full:
                     self._buffer = data  # pipelined: its turn comes
                     self.transport.pause_reading()
                     return
@@ -121,7 +139,9 @@ class GatewayProtocol(asyncio.Protocol):
         end = head_end(data)
         if not end:
             self._buffer = data
+            self._head_since = self._head_since or asyncio.get_running_loop().time()
             return b""
+        self._head_since = 0.0
         request = parse_request(data[:end])
         if request.chunked:
             self._chunks = ChunkedBody(self._body)
@@ -156,14 +176,14 @@ class GatewayProtocol(asyncio.Protocol):
     def _bad(self, error: BadHead | BadChunk) -> None:
         """The bytes are not HTTP: answer if nothing was answered yet, and end the connection."""
         sink, self._sink = self._sink, None
-        self._left, self._chunks = 0, None
         if sink is not None:
             sink.client_lost()
-            self.transport.close()
-            return
+            if sink.answering:
+                self.transport.close()
+                return
         status = error.status if isinstance(error, BadHead) else 400
         self.gateway.answer(self.transport, None, Outage(status, f"The request is malformed: {error}"))
-        self._close_after_answer()
+        self._end_after_answer()
 
     # -- one request
 
@@ -175,7 +195,7 @@ class GatewayProtocol(asyncio.Protocol):
             else self.gateway.check_host(request.host)
             or check_origin(
                 request,
-                ours=request.target.startswith(OURS),
+                ours=is_ours(request.target),
                 scheme=self.hop.scheme.decode(),
                 allowed=self.gateway.allowed_hosts,
             )
@@ -186,7 +206,7 @@ class GatewayProtocol(asyncio.Protocol):
         self.gateway.route(self, request)
 
     def _not_for_the_socket(self, request: RequestHead) -> Refusal | None:
-        if request.target.startswith(OURS):
+        if is_ours(request.target):
             return None
         return Refusal(404, "The control socket serves /__devproxy only")
 
@@ -211,38 +231,54 @@ class GatewayProtocol(asyncio.Protocol):
     def exchange_done(self, *, keep_alive: bool) -> None:
         """The answer is complete: the next request, or the end."""
         self._sink = None
-        if not keep_alive or self.gateway.draining or self._left or self._chunks is not None:
-            self._close_after_answer()
-            return
-        self.idle_since = asyncio.get_running_loop().time()
-        if not self._feeding:
+        if self._left or self._chunks is not None or (self._buffer and not keep_alive):
+            self._end_after_answer()
+        elif not keep_alive or self.gateway.draining:
+            self.transport.close()
+        else:
+            self.idle_since = asyncio.get_running_loop().time()
+            self._next()
+
+    def _next(self) -> None:
+        """Idle again: read on, beginning with what was pipelined."""
+        if not self._feeding and not self._full and self._raw is None and not self.transport.is_closing():
             self.transport.resume_reading()
             if self._buffer:
                 self._feed(self._buffer)
 
-    def exchange_broken(self) -> None:
-        """The answer was cut: so is the connection, without its proper end."""
-        self._sink = None
-        self.transport.abort() if self._left or self._chunks is not None else self.transport.close()
+    def exchange_broken(self, *, unseen: bool) -> None:
+        """The answer was cut: so is the connection, without the answer's proper end.
 
-    def upgraded(self) -> Callable[[], None]:
-        """A relay has taken the transport over."""
+        Args: unseen: the end of the connection would be a proper end; only a reset shows the cut.
+        """
         self._sink = None
-        return lambda: self.gateway.closed(self)
+        if unseen:
+            reset(self.transport)
+        else:
+            self.transport.close()
+
+    def upgraded(self) -> tuple[bytes, Callable[[], None]]:
+        """A relay takes the transport over, and the bytes that have already come."""
+        self._sink = None
+        self._relayed = True
+        early, self._buffer = self._buffer, b""
+        return early, lambda: self.gateway.closed(self)
 
     def take_over(self, receive: Callable[[bytes], None]) -> None:
-        """An application of ours has accepted an upgrade: from now on it receives the bytes."""
+        """An application of ours gets an upgrade: from now on it receives the bytes."""
         self._raw = receive
+        early, self._buffer = self._buffer, b""
+        if early:
+            receive(early)
 
-    def _close_after_answer(self) -> None:
-        """Close; but if the client still sends, read on for a while, lest a reset destroys the answer
-        (RFC 9112 §9.6)."""
-        if self._left == 0 and self._chunks is None and not self._buffer:
-            self.transport.close()
-            return
+    def _end_after_answer(self) -> None:
+        """Close; but since the client may still send, read on for a while, lest a reset destroys the answer.
+
+        What it sends is thrown away. It is no request: it may be the body of one that was refused, and
+        whoever wrote that body could write a request into it. Source: RFC 9112 §9.6.
+        """
         self._left, self._chunks, self._buffer = 0, None, b""
-        if self.transport.is_closing() or not self.transport.can_write_eof():
-            self.transport.close()
+        if self.transport.is_closing():
             return
         self.transport.write_eof()
         self.transport.resume_reading()
@@ -252,20 +288,29 @@ class GatewayProtocol(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        return self._sink is None and self._raw is None
+        return self._sink is None and self._raw is None and not self._relayed
 
     def expire(self, now: float) -> None:
-        """Close if the client took too long over a head, or sent no further request."""
-        if not self.is_idle or self._linger is not None:
+        """Close if the client took too long over a head, sent no further request, or left while it was not read."""
+        if self._linger is not None or self.transport.is_closing():
             return
-        waited = now - self.idle_since
-        if self._buffer and waited > HEAD_SECONDS:
-            self.gateway.answer(self.transport, None, Outage(408, "The request took too long to arrive"))
-            self.transport.close()
-        elif waited > IDLE_SECONDS:
+        if not self.transport.is_reading() and has_left(self.transport):
+            self.transport.abort()
+        elif not self.is_idle:
+            return
+        elif self._head_since:
+            if now - self._head_since > HEAD_SECONDS:
+                self.gateway.answer(self.transport, None, Outage(408, "The request took too long to arrive"))
+                self._end_after_answer()
+        elif now - self.idle_since > IDLE_SECONDS:
             self.transport.close()
 
     def drain(self) -> None:
-        """Close now if idle, else after the answer under way."""
-        if self.is_idle:
+        """Close now if nothing or a relay is under way, else after the answer."""
+        if self.is_idle or self._relayed:
             self.transport.close()
+
+
+def is_ours(target: bytes) -> bool:
+    """Whether the request is for the control API."""
+    return target.startswith(OURS) and under(target.partition(b"?")[0], OURS)

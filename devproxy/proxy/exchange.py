@@ -18,7 +18,7 @@ from devproxy.config.model import FieldEdits, Hold
 from devproxy.proxy import relay
 from devproxy.proxy.framing import ChunkedBody
 from devproxy.proxy.head import RequestHead, ResponseHead
-from devproxy.proxy.headers import response_bytes
+from devproxy.proxy.headers import response_bytes, trailer_bytes
 from devproxy.proxy.hold import Action, Kind, decide
 from devproxy.proxy.upstream import Upstream, UpstreamConnection
 
@@ -44,11 +44,13 @@ class Client(Protocol):
     def exchange_done(self, *, keep_alive: bool) -> None:
         """The answer is complete; without keep_alive the connection ends after it."""
 
-    def exchange_broken(self) -> None:
-        """The answer cannot be completed: end the connection so that the client sees that it was cut."""
+    def exchange_broken(self, *, unseen: bool) -> None:
+        """The answer cannot be completed: end the connection so that the client sees that it was cut.
+        `unseen`: a clean end of the connection would look like the answer's."""
 
-    def upgraded(self) -> Callable[[], None]:
-        """The connection is a relay from now on; call what is returned when a side of it is lost."""
+    def upgraded(self) -> tuple[bytes, Callable[[], None]]:
+        """The connection is a relay from now on: what the client has sent behind its request, and what to
+        call when a side of the relay is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,9 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_edits", "_fail", "_head", "_hold",
-        "_keep_alive", "_kind", "_loop", "_over", "_paused", "_pending", "_refused_since", "_retried", "_since",
-        "_started", "_timer", "_upstream", "request",
+        "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_edits", "_ends_by_close", "_fail",
+        "_head", "_hold", "_keep_alive", "_kind", "_loop", "_over", "_paused", "_pending", "_refused_since", "_retried",
+        "_since", "_timer", "_upstream", "answering", "request",
     )  # fmt: skip
 
     def __init__(
@@ -98,7 +100,8 @@ class Exchange:
         self._body_done = not request.has_body
         self._chunk_request = request.chunked
         self._keep_alive = request.keep_alive
-        self._started = False  # the answer's head went to the client
+        self.answering = False  # the answer's head went to the client
+        self._ends_by_close = False  # the client learns of the answer's end by the connection's
         self._dechunk = False
         self._over = False
         self._paused = False
@@ -136,7 +139,7 @@ class Exchange:
                 self._wait(decision.seconds, self.wake)
         elif decision.action is Action.DROP:
             self._finish()
-            self._client.exchange_broken()
+            self._client.exchange_broken(unseen=False)
         else:
             self.fail(decision.status, "")
 
@@ -176,6 +179,8 @@ class Exchange:
         """A dial succeeded."""
         if self._over:
             self._upstream.put(connection)
+        elif connection.closing:
+            self.refused(ConnectionResetError("accepted and closed at once"))
         else:
             self._attach(connection)
 
@@ -223,9 +228,8 @@ class Exchange:
     def body_end(self, trailers: list[tuple[bytes, bytes]]) -> None:
         """The request's body is complete."""
         if self._chunk_request:
-            end = b"0\r\n%b\r\n" % b"".join(b"%b: %b\r\n" % field for field in trailers)
             self._chunk_request = False
-            self.body(end)
+            self.body(b"0\r\n" + trailer_bytes(trailers))
         self._body_done = True
 
     def _pause_client(self) -> None:
@@ -251,6 +255,7 @@ class Exchange:
 
     def interim(self, response: ResponseHead) -> None:
         """A 1xx: passed on, except to a client that could not know it (RFC 9110 §15.2)."""
+        self._retried = True  # bytes of an answer came: it is not asked for again
         if not self.request.http10:
             self._client.transport.write(response_bytes(response, keep_alive=True, http10=False, framing=b""))
 
@@ -260,20 +265,21 @@ class Exchange:
         request = self.request
         self._end_wait()
         framing, reader = b"", None
-        if response.chunked:
+        if response.status == 204:
+            pass  # RFC 9110 §8.6, RFC 9112 §6.1: neither length nor coding
+        elif response.chunked:
             if request.http10:
-                self._keep_alive, self._dechunk = False, True
+                self._keep_alive, self._dechunk, self._ends_by_close = False, True, True
                 reader = ChunkedBody(self._client.transport.write)
             else:
                 framing = b"Transfer-Encoding: chunked\r\n"
         elif response.length is not None:
-            # RFC 9110 §8.6: a HEAD's or 304's length says what a GET would get; a 204 has none.
-            framing = b"" if response.status == 204 else b"Content-Length: %d\r\n" % response.length
+            framing = b"Content-Length: %d\r\n" % response.length  # of a HEAD or 304: what a GET would get
         elif not self.is_bodiless(response.status):
-            self._keep_alive = False  # its end is the connection's end
+            self._keep_alive, self._ends_by_close = False, True
         if not self._body_done:
             self._keep_alive = False  # an early answer: the rest of the body is not wanted
-        self._started = True
+        self.answering = True
         self._client.transport.write(
             response_bytes(
                 response,
@@ -300,7 +306,7 @@ class Exchange:
         """The answer is complete."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            if reusable and self._body_done and not connection.closing:
+            if reusable and self._may_pool(connection):
                 connection.used = True
                 self._upstream.put(connection)
                 connection.transport.resume_reading()
@@ -308,6 +314,16 @@ class Exchange:
                 connection.close()
         self._finish()
         self._client.exchange_done(keep_alive=self._keep_alive)
+
+    def _may_pool(self, connection: UpstreamConnection) -> bool:
+        """Whether the next request on the connection would get its own answer.
+
+        Not after a HEAD: a server that sends the body nevertheless may still be sending it. Not while the
+        upstream has yet to take the end of this request, either.
+        """
+        if connection.closing or not self._body_done or self.request.method == b"HEAD":
+            return False
+        return not self.request.has_body or connection.transport.get_write_buffer_size() == 0
 
     def switch(self, connection: UpstreamConnection, response: ResponseHead, rest: bytes) -> bool:
         """The upstream's 101: relay from now on. False if the client asked for no upgrade."""
@@ -318,17 +334,16 @@ class Exchange:
         head = response_bytes(response, keep_alive=True, http10=False, framing=framing)
         self._finish()
         self._connection = None
-        upstream, client = connection.release(), self._client.transport
-        client.write(head + rest)
-        relay.join(client, upstream, self._client.upgraded())
+        early, done = self._client.upgraded()
+        relay.join(self._client.transport, connection.release(), to_client=head + rest, to_upstream=early, done=done)
         return True
 
     def upstream_lost(self, *, got_bytes: bool, error: Exception | None) -> None:
         """The connection ended before the answer did."""
         connection, self._connection = self._connection, None
-        if self._started:
+        if self.answering:
             self._finish()
-            self._client.exchange_broken()
+            self._client.exchange_broken(unseen=self._ends_by_close)
         elif not got_bytes and self._replayable and not self._retried and not self.request.upgrade:
             # Nothing came back and nothing can have been changed: once more, or held if it restarts.
             self._retried = connection is None or not connection.used
@@ -340,9 +355,9 @@ class Exchange:
     def upstream_malformed(self, reason: str) -> None:
         """The answer is not HTTP."""
         self._connection = None
-        if self._started:
+        if self.answering:
             self._finish()
-            self._client.exchange_broken()
+            self._client.exchange_broken(unseen=self._ends_by_close)
         else:
             self.fail(502, f"{self._upstream.name} answered with something that is not HTTP: {reason}")
 
@@ -351,7 +366,7 @@ class Exchange:
         self._drop_connection()
         self._finish()
         self._client.transport.write(self._fail(self.request, self._upstream, Failure(status, reason)))
-        self._client.exchange_done(keep_alive=self._keep_alive and self._body_done)
+        self._client.exchange_done(keep_alive=self._keep_alive and not self.request.has_body)
 
     # -- the end
 
@@ -359,7 +374,7 @@ class Exchange:
         """The service restarts: end an event stream now. Its client comes back by itself and is held."""
         self._drop_connection()
         self._finish()
-        self._client.exchange_broken()
+        self._client.exchange_broken(unseen=False)
 
     def client_lost(self) -> None:
         """The client left: so does its request."""

@@ -55,7 +55,9 @@ _READ = frozenset(
     | {b"sec-websocket-protocol", b"sec-websocket-key"}
 )
 _NOTED = HOP_BY_HOP | _OURS | _READ
-_NOT_FORWARDED = HOP_BY_HOP | _OURS
+NOT_FORWARDED = HOP_BY_HOP | _OURS
+"""Fields of a request that end here; those of _OURS are written anew."""
+
 _RESPONSE_NOTED = HOP_BY_HOP | {b"content-length", b"content-type"}
 _ONCE = frozenset({b"host", b"content-length"})
 
@@ -135,8 +137,10 @@ def parse_request(head: bytes) -> RequestHead:
     if match is None:
         raise _why_not_a_request(head)
     method, target, minor, block = match.groups()
+    if method == b"CONNECT":  # with any target: its answer would be no message but the start of a tunnel
+        raise BadHead("this is not a forward proxy: CONNECT is refused", 405)
     http10 = minor == b"0"
-    noted, fields = _fields(block, _NOTED, _NOT_FORWARDED)
+    noted, fields = _fields(block, _NOTED, NOT_FORWARDED)
     host = noted.get(b"host")
     if host is None:
         raise BadHead("there is no Host field")
@@ -222,8 +226,6 @@ def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes
     if target == b"*" and method == b"OPTIONS":
         return target, host
     if (absolute := _ABSOLUTE.fullmatch(target)) is None:
-        if method == b"CONNECT":
-            raise BadHead("this is not a forward proxy: CONNECT is refused", 405)
         raise BadHead("the request target is neither a path nor a URL")
     authority, rest = absolute.groups()  # RFC 9112 §3.2.2: its authority replaces Host
     return (rest if rest[:1] == b"/" else b"/" + rest), authority

@@ -7,7 +7,7 @@ keep their bytes and their order; Host and Origin pass unchanged.
 from dataclasses import dataclass
 
 from devproxy.config.model import FieldEdits
-from devproxy.proxy.head import RequestHead, ResponseHead, list_of
+from devproxy.proxy.head import NOT_FORWARDED, RequestHead, ResponseHead, list_of
 
 MAX_OWN_HOPS = 5
 """A request that carries this many Via entries of ours is going in a circle."""
@@ -19,6 +19,8 @@ _FORWARDING = (
     b"x-forwarded-port",
     b"forwarded",
 )
+_NAMES = (b"X-Forwarded-For", b"X-Forwarded-Host", b"X-Forwarded-Proto", b"X-Forwarded-Port", b"Forwarded", b"Via")
+_LINES = b"".join(name + b": %b\r\n" for name in _NAMES) + b"\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +41,13 @@ class Hop:
 def request_bytes(
     request: RequestHead, hop: Hop, *, target: bytes | None = None, edits: FieldEdits | None = None
 ) -> bytes:
-    """The head to send upstream, empty line included."""
-    fields = request.fields if edits is None else edited(request.fields, edits)
-    noted = request.noted
-    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (request.method, target or request.target, request.host)]
+    """The head to send upstream, empty line included. A route's edits win over what we say ourselves."""
+    fields, host, noted = request.fields, request.host, request.noted
+    if edits is not None:
+        fields = edited(fields, edits)
+        host = next((value for name, value in fields if name.lower() == b"host"), host)
+        fields = [field for field in fields if field[0].lower() != b"host"]
+    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (request.method, target or request.target, host)]
     parts += [b"%b: %b\r\n" % field for field in fields]
     if request.chunked:
         parts.append(b"Transfer-Encoding: chunked\r\n")
@@ -52,11 +57,18 @@ def request_bytes(
         parts.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % noted[b"upgrade"])
     elif b"te" in noted and b"trailers" in list_of(noted[b"te"]):
         parts.append(b"Connection: TE\r\nTE: trailers\r\n")
-    parts.append(_forwarding(request, hop))
+    forwarding = _forwarding(request, hop)
+    if edits is None:
+        parts.append(_LINES % forwarding)
+    else:
+        said = {name.lower().encode("latin-1") for name in (*edits.set, *edits.remove)}
+        pairs = zip(_NAMES, forwarding, strict=True)
+        parts += [b"%b: %b\r\n" % pair for pair in pairs if pair[0].lower() not in said]
+        parts.append(b"\r\n")
     return b"".join(parts)
 
 
-def _forwarding(request: RequestHead, hop: Hop) -> bytes:
+def _forwarding(request: RequestHead, hop: Hop) -> tuple[bytes, ...]:
     noted = request.noted
     via = b"1.%b %b" % (b"0" if request.http10 else b"1", hop.pseudonym)
     if b"via" in noted:
@@ -76,10 +88,17 @@ def _forwarding(request: RequestHead, hop: Hop) -> bytes:
             if name in noted:
                 appended = name in (b"x-forwarded-for", b"forwarded")
                 values[name] = noted[name] + b", " + values[name] if appended else noted[name]
-    return (
-        b"X-Forwarded-For: %b\r\nX-Forwarded-Host: %b\r\nX-Forwarded-Proto: %b\r\nX-Forwarded-Port: %b\r\n"
-        b"Forwarded: %b\r\nVia: %b\r\n\r\n"
-    ) % (*values.values(), via)
+    return (*values.values(), via)
+
+
+def trailer_bytes(trailers: list[tuple[bytes, bytes]]) -> bytes:
+    """A chunked body's trailer section, empty line included.
+
+    Without the names that frame or route a message, or that we vouch for: an upstream may merge trailers
+    into the head. Source: RFC 9110 §6.5.1.
+    """
+    kept = [b"%b: %b\r\n" % field for field in trailers if field[0].lower() not in NOT_FORWARDED]
+    return b"".join((*kept, b"\r\n"))
 
 
 def _port_of(host: bytes) -> bytes:

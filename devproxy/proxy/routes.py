@@ -56,14 +56,14 @@ class RouteTable:
     def __init__(self, routes: tuple[Route, ...]) -> None:
         compiled = [_compile(route) for route in routes]
         self.routes = sorted(compiled, key=_rank)
-        self._root = next((route for route in self.routes if route.prefix == b"/"), None)
+        self._roots = [route for route in self.routes if route.prefix == b"/"]
 
     def match(self, request: RequestHead) -> CompiledRoute | None:
         """The route that takes the request, or None."""
-        if request.upgrade and request.noted.get(b"sec-websocket-protocol") in _VITE and self._root:
-            return self._root  # Vite's HMR socket belongs to the page's server, whatever its path
-        path = request.target.partition(b"?")[0]
-        for route in self.routes:
+        path, routes = request.target.partition(b"?")[0], self.routes
+        if request.upgrade and request.noted.get(b"sec-websocket-protocol") in _VITE and self._roots:
+            path, routes = b"/", self._roots  # Vite's HMR socket belongs to the page's server, whatever its path
+        for route in routes:
             if route.takes(request, path):
                 return route
         return None

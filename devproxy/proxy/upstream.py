@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 IDLE_SECONDS = 4.0
 """Idle connections are closed before uvicorn's and Node's five seconds, so that they do not close under us."""
 
+DIAL_SECONDS = 5.0
+"""How long one address may take to accept: a stopped process's backlog can be full."""
+
 FRESH_ENOUGH_SECONDS = 1.0
 """A request that must not be sent twice takes no connection that has been idle for longer."""
 
@@ -120,8 +123,9 @@ class Upstream:
         failure: OSError = ConnectionRefusedError("it has no address yet")
         for host, port in self.addresses:
             try:
-                _, connection = await loop.create_connection(lambda: UpstreamConnection(self), host, port)
-            except OSError as error:
+                async with asyncio.timeout(DIAL_SECONDS):
+                    _, connection = await loop.create_connection(lambda: UpstreamConnection(self), host, port)
+            except OSError as error:  # a TimeoutError is one
                 failure = error
             else:
                 exchange.connected(connection)
@@ -228,22 +232,30 @@ class UpstreamConnection(asyncio.Protocol):
     # -- reading an answer
 
     def _head(self, exchange: "Exchange", data: bytes) -> None:
-        end = data.find(b"\r\n\r\n") + 4
-        if end < 4:
-            self._buffer = data
-            if len(data) > MAX_HEAD or not b"HTTP/1.".startswith(data[:7]):
-                self._malformed(exchange, "not an HTTP/1.1 response head")
-            return
         self._buffer = b""
-        try:
-            response = parse_response(data[:end])
-        except BadHead as error:
-            self._malformed(exchange, error.reason)
-            return
-        rest = data[end:]
-        if response.status < 200:
-            self._interim(exchange, response, rest)
-            return
+        while data:
+            end = data.find(b"\r\n\r\n") + 4
+            if end < 4:
+                self._buffer = data
+                if len(data) > MAX_HEAD or not b"HTTP/1.".startswith(data[:7]):
+                    self._malformed(exchange, "not an HTTP/1.1 response head")
+                return
+            try:
+                response = parse_response(data[:end])
+            except BadHead as error:
+                self._malformed(exchange, error.reason)
+                return
+            data = data[end:]
+            if response.status >= 200:
+                self._final(exchange, response, data)
+                return
+            if response.status == 101:
+                if not exchange.switch(self, response, data):
+                    self._malformed(exchange, "it switched protocols though nobody asked")
+                return
+            exchange.interim(response)
+
+    def _final(self, exchange: "Exchange", response: ResponseHead, rest: bytes) -> None:
         self._reusable = response.keep_alive
         if exchange.is_bodiless(response.status) or response.length == 0:
             exchange.response_head(response)
@@ -263,16 +275,6 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.response_head(response)
             if rest:
                 exchange.client_write(rest)
-
-    def _interim(self, exchange: "Exchange", response: ResponseHead, rest: bytes) -> None:
-        if response.status == 101:
-            if exchange.switch(self, response, rest):
-                return
-            self._malformed(exchange, "it switched protocols though nobody asked")
-            return
-        exchange.interim(response)
-        if rest:
-            self._head(exchange, rest)
 
     def _length(self, exchange: "Exchange", data: bytes) -> None:
         surplus = len(data) - self._left

@@ -29,7 +29,7 @@ FOREIGN_LINK = "Sec-Fetch-Site: cross-site\r\n" + NAVIGATION
 FOREIGN_FORM = "Origin: https://login.example\r\n" + FOREIGN_LINK
 SANDBOXED_FORM = "Origin: null\r\n" + FOREIGN_LINK
 FRAMED = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: navigate\r\nSec-Fetch-Dest: iframe\r\n"
-FOREIGN_SCRIPT = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: script\r\n"
+FOREIGN_SUBRESOURCE = "Sec-Fetch-Site: cross-site\r\nSec-Fetch-Mode: no-cors\r\n"
 NEIGHBOURS_IMAGE = "Sec-Fetch-Site: same-site\r\nSec-Fetch-Mode: no-cors\r\nSec-Fetch-Dest: image\r\n"
 NEIGHBOURS_FORM = "Sec-Fetch-Site: same-site\r\n" + NAVIGATION
 
@@ -154,8 +154,9 @@ def test_two_origins_are_none_of_ours(kind: str) -> None:
 
 
 @every_kind
-def test_what_somebody_elses_page_loads_without_cors_reaches_nobody(kind: str) -> None:
-    assert refused(kind, fields=FOREIGN_SCRIPT) == {403}
+@pytest.mark.parametrize("dest", ["script", "image", "style", "empty", "object", "embed", "document"])
+def test_what_somebody_elses_page_loads_without_cors_reaches_nobody(kind: str, dest: str) -> None:
+    assert refused(kind, fields=FOREIGN_SUBRESOURCE + f"Sec-Fetch-Dest: {dest}\r\n") == {403}
 
 
 @every_kind

@@ -83,7 +83,8 @@ async def running_gateway(
                 await backend.close()
         await asyncio.sleep(0)  # the last callbacks
         loop.set_exception_handler(None)
-    assert raised == []
+    for context in raised:
+        raise AssertionError(context["message"]) from context.get("exception")
 
 
 def _outage(name: str, failure: Failure) -> Outage:
