@@ -52,7 +52,7 @@ async def answer(send: Send, body: bytes, *, status: int = 200, length: bool = T
 
 
 async def echo(scope: Scope, receive: Receive, send: Send) -> None:
-    """"METHOD path?query body"."""
+    """ "METHOD path?query body"."""
     line = f"{scope['method']} {scope['path']}?{scope['query_string'].decode()} ".encode()
     await answer(send, line + await read_body(receive))
 
@@ -116,7 +116,9 @@ def test_the_scope_says_who_asked_and_where() -> None:
         await answer(send, b"")
 
     async def step(front: RunningGateway, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writer.write(request("GET", fields="X-Mine: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-mine: 2\r\n"))
+        writer.write(
+            request("GET", fields="X-Mine: 1\r\nX-Forwarded-For: 6.6.6.6\r\nX-Forwarded-Proto: https\r\nX-mine: 2\r\n")
+        )
         await next_answer(reader)
         (scope,) = scopes
         assert scope["client"] == writer.get_extra_info("sockname")[:2]
@@ -185,7 +187,9 @@ def test_requests_for_the_application_and_for_an_upstream_mix_on_one_connection(
 def test_pipelined_requests_are_answered_in_order_whoever_answers() -> None:
     async def step(front: RunningGateway, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         one = request("POST", "/__devproxy/x?{}", "Content-Length: 1\r\n", b"b")
-        two = request("POST", "/x", "Transfer-Encoding: chunked\r\n", b"1\r\nx\r\n0\r\n\r\n").replace(b"/x", b"/__devproxy/y")
+        two = request("POST", "/x", "Transfer-Encoding: chunked\r\n", b"1\r\nx\r\n0\r\n\r\n").replace(
+            b"/x", b"/__devproxy/y"
+        )
         writer.write(b"".join(one.replace(b"{}", b"%d" % n) + request("GET", "/") + two for n in range(5)))
         for number in range(5):
             assert await next_answer(reader) == b"POST /__devproxy/x?%d b" % number
@@ -197,7 +201,13 @@ def test_pipelined_requests_are_answered_in_order_whoever_answers() -> None:
 
 def test_the_application_may_end_the_connection() -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": [(b"connection", b"close"), (b"content-length", b"1")]})
+        await send(
+            {
+                "type": "http.response.start",
+                "status": 200,
+                "headers": [(b"connection", b"close"), (b"content-length", b"1")],
+            }
+        )
         await send({"type": "http.response.body", "body": b"x"})
 
     async def step(front: RunningGateway, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -362,7 +372,9 @@ def test_an_application_that_raises_before_it_answers_is_a_500(caplog: pytest.Lo
 
 
 @pytest.mark.parametrize("length", [True, False])
-def test_an_application_that_raises_after_it_began_leaves_a_cut_answer(length: bool, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_application_that_raises_after_it_began_leaves_a_cut_answer(
+    length: bool, caplog: pytest.LogCaptureFixture
+) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         headers = [(b"content-length", b"10")] if length else []
         await send({"type": "http.response.start", "status": 200, "headers": headers})

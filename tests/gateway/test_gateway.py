@@ -45,7 +45,10 @@ def test_a_path_that_no_route_takes_is_a_404_that_names_the_routes() -> None:
 
 def test_without_a_control_application_its_path_is_a_404_and_never_proxied() -> None:
     async def main() -> None:
-        async with RawUpstream(answering(OK)) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
+        async with (
+            RawUpstream(answering(OK)) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}) as front,
+        ):
             assert status_of(await front.talk(front.request("/__devproxy/health"))) == 404
             assert upstream.connections == 0
 
@@ -64,7 +67,10 @@ def test_a_routes_edits_reach_both_heads() -> None:
             to=("api",), prefix="/", request_headers=FieldEdits(set={"X-Env": "dev"}, remove=("Cookie",)),
             response_headers=FieldEdits(set={"Cache-Control": "no-store"}, remove=("x-powered-by",)),
         )  # fmt: skip
-        async with RawUpstream(handler) as upstream, running_gateway({"api": ready("api", upstream.address)}, (route,)) as front:
+        async with (
+            RawUpstream(handler) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}, (route,)) as front,
+        ):
             answer = await front.talk(front.request(fields="Cookie: a=b\r\n"))
             assert b"X-Env: dev\r\n" in seen[0] and b"Cookie" not in seen[0]
             assert b"Cache-Control: no-store\r\n" in answer and b"X-Powered-By" not in answer
@@ -92,13 +98,19 @@ def test_a_trusted_proxys_word_is_taken_and_nobody_elses() -> None:
 
 def test_hosts_that_were_admitted_are_remembered_and_not_without_bound() -> None:
     async def main() -> None:
-        async with RawUpstream(answering(OK)) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
+        async with (
+            RawUpstream(answering(OK)) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}) as front,
+        ):
             for number in range(MAX_KNOWN_HOSTS + 10):
                 host = f"Host: a{number}.localhost\r\n".encode()
                 assert status_of(await front.talk(b"GET / HTTP/1.1\r\n" + host + b"Connection: close\r\n\r\n")) == 200
             assert len(front.gateway._known_hosts) <= MAX_KNOWN_HOSTS
             for _ in range(2):  # a refusal is not remembered as anything else
-                assert status_of(await front.talk(b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n")) == 403
+                assert (
+                    status_of(await front.talk(b"GET / HTTP/1.1\r\nHost: evil.example\r\nConnection: close\r\n\r\n"))
+                    == 403
+                )
 
     run(main())
 
@@ -127,7 +139,9 @@ async def slow(conversation: Conversation) -> None:
     while True:
         target = (await conversation.head()).split(b" ")[1]
         if target == b"/ws":
-            await conversation.send(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+            await conversation.send(
+                b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+            )
             while data := await conversation.reader.read(65536):
                 await conversation.send(data)
             return
@@ -208,7 +222,10 @@ def test_a_thousand_aborted_requests_leave_no_connection_task_or_file_behind() -
             held = Upstream("held", state="starting")
             refused = ready("refused", ("127.0.0.1", 1))
             service = ready("api", upstream.address)
-            routes = tuple(Route(to=(to,), prefix=prefix) for to, prefix in (("api", "/"), ("held", "/held"), ("refused", "/refused")))
+            routes = tuple(
+                Route(to=(to,), prefix=prefix)
+                for to, prefix in (("api", "/"), ("held", "/held"), ("refused", "/refused"))
+            )
             backends = {"api": service, "held": held, "refused": refused}
             async with running_gateway(backends, routes, control=Mount(lambda: endless)) as front:
 

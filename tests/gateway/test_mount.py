@@ -61,7 +61,9 @@ def test_requests_before_it_is_loaded_wait_with_their_bodies_and_it_is_loaded_on
     async def main() -> None:
         slow = Slow()
         async with mounted(slow) as front:
-            chunked = front.request("/__devproxy/x", method="POST", fields="Transfer-Encoding: chunked\r\n", body=b"3\r\nabc\r\n0\r\n\r\n")
+            chunked = front.request(
+                "/__devproxy/x", method="POST", fields="Transfer-Encoding: chunked\r\n", body=b"3\r\nabc\r\n0\r\n\r\n"
+            )
             sent = [front.request("/__devproxy/x"), post(front, 5), post(front, 3_000_000), chunked]
             asked = [asyncio.create_task(front.talk(each)) for each in sent]
             await auntil(lambda: len(waiting(front.gateway)) == 4)

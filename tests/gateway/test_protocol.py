@@ -174,7 +174,9 @@ FOREIGN = b"Origin: https://evil.example\r\n"
 )  # fmt: skip
 @pytest.mark.parametrize("chunked", [False, True])
 @pytest.mark.parametrize("together", [True, False])
-def test_the_body_of_a_request_that_is_answered_early_is_no_request(target: bytes, fields: bytes, chunked: bool, together: bool) -> None:
+def test_the_body_of_a_request_that_is_answered_early_is_no_request(
+    target: bytes, fields: bytes, chunked: bool, together: bool
+) -> None:
     """A page may choose its body: if that were read as a request, it could write any, without an Origin."""
     seen: list[bytes] = []
 
@@ -189,7 +191,10 @@ def test_the_body_of_a_request_that_is_answered_early_is_no_request(target: byte
         framing = b"Transfer-Encoding: chunked\r\n" if chunked else b"Content-Length: %d\r\n" % length
         body = (b"%x\r\n" % length if chunked else b"") + smuggled * 2
         head = b"POST %b HTTP/1.1\r\n%b%b%b\r\n" % (target, HOST, fields, framing)
-        routes = tuple(Route(to=(to,), prefix=prefix) for to, prefix in (("api", "/early"), ("api", "/smuggled"), ("crashed", "/crashed")))
+        routes = tuple(
+            Route(to=(to,), prefix=prefix)
+            for to, prefix in (("api", "/early"), ("api", "/smuggled"), ("crashed", "/crashed"))
+        )
         async with RawUpstream(handler) as upstream:
             backends = {"api": ready("api", upstream.address), "crashed": Upstream("crashed", state="crashed")}
             async with running_gateway(backends, routes) as front:

@@ -124,9 +124,15 @@ def test_edits_remove_and_replace_whatever_the_case() -> None:
 
 
 def test_a_routes_edits_win_over_what_we_say_ourselves_and_nothing_is_there_twice() -> None:
-    edits = FieldEdits(set={"Host": "api.internal", "X-Forwarded-Proto": "https"}, remove=("X-Forwarded-Port", "Forwarded"))
+    edits = FieldEdits(
+        set={"Host": "api.internal", "X-Forwarded-Proto": "https"}, remove=("X-Forwarded-Port", "Forwarded")
+    )
     said = lines(request_bytes(asked(CLAIMS), HOP, edits=edits))
-    assert said["Host"] == "api.internal" and said["X-Forwarded-Proto"] == "https" and said["X-Forwarded-For"] == "127.0.0.1"
+    assert (
+        said["Host"] == "api.internal"
+        and said["X-Forwarded-Proto"] == "https"
+        and said["X-Forwarded-For"] == "127.0.0.1"
+    )
     assert "X-Forwarded-Port" not in said and "Forwarded" not in said and said["Via"] == "1.1 devproxy-shop"
 
 

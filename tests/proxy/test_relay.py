@@ -21,7 +21,9 @@ Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 
 @asynccontextmanager
-async def relayed(behind_request: bytes = b"", behind_answer: bytes = b"") -> AsyncIterator[tuple[Streams, Conversation, RunningGateway]]:
+async def relayed(
+    behind_request: bytes = b"", behind_answer: bytes = b""
+) -> AsyncIterator[tuple[Streams, Conversation, RunningGateway]]:
     """A relay that stands: the client's streams, and the upstream's end of it."""
     conversations: asyncio.Queue[Conversation] = asyncio.Queue()
     over = asyncio.Event()

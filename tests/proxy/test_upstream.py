@@ -16,7 +16,9 @@ from tests.support.upstream import OK, Conversation, Handler, RawUpstream, answe
 
 async def statuses(front: RunningGateway, *methods: str) -> list[int]:
     return [
-        status_of(await front.talk(front.request(method=method, fields="" if method != "POST" else "Content-Length: 0\r\n")))
+        status_of(
+            await front.talk(front.request(method=method, fields="" if method != "POST" else "Content-Length: 0\r\n"))
+        )
         for method in methods
     ]
 
@@ -30,7 +32,10 @@ async def answers(handler: Handler, *requests: bytes) -> tuple[list[bytes], int]
 
 def test_requests_one_after_another_share_a_connection_whatever_their_method() -> None:
     async def main() -> None:
-        async with RawUpstream(answering(OK)) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
+        async with (
+            RawUpstream(answering(OK)) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}) as front,
+        ):
             assert await statuses(front, "GET", "POST", "GET", "DELETE") == [200] * 4
             assert upstream.connections == 1
 
@@ -41,7 +46,10 @@ def test_an_idle_connection_expires_before_its_server_would_close_it(monkeypatch
     monkeypatch.setattr(upstream_module, "IDLE_SECONDS", 0.05)
 
     async def main() -> None:
-        async with RawUpstream(answering(OK)) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
+        async with (
+            RawUpstream(answering(OK)) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}) as front,
+        ):
             await statuses(front, "GET")
             await auntil(lambda: upstream.ended == 1)
             assert await statuses(front, "GET") == [200]
@@ -54,7 +62,10 @@ def test_what_may_not_be_sent_twice_takes_no_connection_that_may_be_stale(monkey
     monkeypatch.setattr(upstream_module, "FRESH_ENOUGH_SECONDS", 0.0)
 
     async def main() -> None:
-        async with RawUpstream(answering(OK)) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
+        async with (
+            RawUpstream(answering(OK)) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}) as front,
+        ):
             await statuses(front, "GET", "GET")
             assert upstream.connections == 1
             await statuses(front, "POST")
@@ -110,7 +121,10 @@ def test_an_answer_that_ends_while_its_service_goes_is_not_pooled() -> None:
 )  # fmt: skip
 def test_a_connection_that_says_close_or_has_a_byte_left_is_used_once(answer: bytes) -> None:
     async def main() -> None:
-        async with RawUpstream(answering(answer)) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
+        async with (
+            RawUpstream(answering(answer)) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}) as front,
+        ):
             assert len(set(await statuses(front, "GET", "GET", "GET"))) == 1
             assert upstream.connections == 3
 
@@ -119,7 +133,9 @@ def test_a_connection_that_says_close_or_has_a_byte_left_is_used_once(answer: by
 
 def test_an_answer_of_http10_that_says_keep_alive_is_pooled() -> None:
     answer = b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok"
-    read, dialled = run(answers(answering(answer), *[b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"] * 2))
+    read, dialled = run(
+        answers(answering(answer), *[b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"] * 2)
+    )
     assert [body_of(each) for each in read] == [b"ok", b"ok"] and dialled == 1
 
 
