@@ -153,14 +153,10 @@ def _attach(root: Path) -> None:
 
 def _ask(service: "Service", port: int, holders: "list[Judged]", movable: bool) -> "Choice":
     """Ask what to do about a port's holder."""
-    from devproxy.cli.console import printable
+    from devproxy.cli.kill_port import show
 
-    for one in holders:
-        process = one.holder.process
-        command = " ".join(process.cmdline) if process is not None else ""
-        print(f"port {port} ({service.name}) is held: {printable(one.verdict.reason)}", file=sys.stderr)
-        if command:
-            print(f"  {printable(command)[:200]}", file=sys.stderr)
+    show(port, holders)
+    print(f"{service.name} needs this port.", file=sys.stderr)
     choices = "[f]ree it" + (", use [a]nother port" if movable else "") + " or [q]uit"
     while True:
         answer = _answer(f"{choices} [{'a' if movable else 'q'}]: ", "a" if movable else "q")

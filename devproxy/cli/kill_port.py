@@ -154,7 +154,10 @@ def holder_lines(one: "Judged") -> list[str]:
     if process is None:
         return ["pid unknown", f"  {where}"]
     facts = [f"in {short_path(process.cwd)}" if process.cwd else "", age_words(age(one)), where]
-    lines = [f"pid {process.pid}  {process.command}", "  " + " · ".join(fact for fact in facts if fact)]
+    lines = [
+        f"pid {process.pid}  {' '.join(process.command.split())}",
+        "  " + " · ".join(fact for fact in facts if fact),
+    ]
     if process.project is not None and process.project != process.cwd:
         lines[1] += f" · project {short_path(process.project)}"
     goal = aim(one.holder, *own(snapshot()))

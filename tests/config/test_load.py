@@ -9,8 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devproxy.config.load import load
-from devproxy.config.root import default_name
 from devproxy.config.model import Config, Hold, Logs, Ready, Reload, Route, Service, Stop
+from devproxy.config.root import default_name
 from devproxy.config.schema import is_host_pattern, is_text
 from devproxy.errors import ConfigError
 from devproxy.hosts import AllowedHosts, BadHost

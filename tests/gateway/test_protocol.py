@@ -224,10 +224,12 @@ def test_a_malformed_chunk_is_a_400_and_its_request_never_complete(body: bytes) 
 
     async def main(front: RunningGateway, upstream: RawUpstream) -> None:
         answer = await front.talk(b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n" + body + GET)
-        assert status_of(answer) == 400 and b"chunk" in answer or b"line" in answer or b"trailer" in answer
+        assert status_of(answer) == 400
+        assert any(word in answer for word in (b"chunk", b"line", b"trailer"))
         assert answer.count(b"HTTP/1.1 ") == 1 and b"Connection: close" in answer
         # What was forwarded of it has no end.
-        assert isinstance(api := front.gateway._backends["api"], Upstream)
+        api = front.gateway._backends["api"]
+        assert isinstance(api, Upstream)
         await auntil(lambda: api.purge() or upstream.ended == upstream.connections)
         assert not any(b"0\r\n\r\n" in each or b"GET" in each for each in got)
 

@@ -22,7 +22,7 @@ def lines(head: bytes) -> dict[str, str]:
     """The fields of a head that has none twice."""
     found = [line.split(": ", 1) for line in head.decode("latin-1").split("\r\n")[1:-2]]
     assert len({name.lower() for name, _ in found}) == len(found), found
-    return {name: value for name, value in found}
+    return dict(found)
 
 
 def test_the_forwarding_fields_say_what_this_gateway_saw() -> None:

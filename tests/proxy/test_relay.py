@@ -151,7 +151,7 @@ def test_a_slow_reader_slows_the_other_side_and_gets_every_byte(to_client: bool)
 
 def test_a_flood_right_behind_the_101_waits_for_the_client() -> None:
     async def main() -> None:
-        async with relayed(behind_answer=b"x" * 4 * MIB) as ((reader, _), upstream, _):
+        async with relayed(behind_answer=b"x" * 4 * MIB) as ((_, _), upstream, _):
             sent = 0
 
             async def send() -> None:
