@@ -135,6 +135,11 @@ def _page(outage: Outage) -> bytes:
         f"<p>{_text(outage.detail)}</p>" if outage.detail else "",
         f'<p class="hint">{_text(outage.hint)}</p>' if outage.hint else "",
     ]
+    if outage.recovers and outage.state in ("crashed", "failing", "stopped"):
+        # Shown by our script, which alone can press it: restarting needs the session's cookie, and a POST.
+        body.append(
+            f'<p><button type="button" hidden data-devproxy-restart>Restart {_escaped(outage.service)}</button></p>'
+        )
     if outage.traceback:
         condensed = condense(outage.traceback)
         body.append(_block("What it says", condensed, "bad"))

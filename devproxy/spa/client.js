@@ -104,6 +104,18 @@
     if (document.hidden) timer = setTimeout(close, 20000);
   }
 
+  const button = document.querySelector("[data-devproxy-restart]");
+  if (button) {
+    button.hidden = false;
+    button.onclick = async () => {
+      button.disabled = true;
+      const path = `/__devproxy/api/services/${outage}/restart`;
+      const { ok } = await fetch(path, { method: "POST" }).catch(() => ({}));
+      // A page has no right to it before the dashboard was opened in this browser.
+      if (!ok) button.textContent = `Not signed in: run devproxy restart ${outage}, or devproxy open --dashboard first`;
+    };
+  }
+
   addEventListener("pagehide", close); // for the back/forward cache
   addEventListener("pageshow", (event) => event.persisted && open());
   document.addEventListener("visibilitychange", look);

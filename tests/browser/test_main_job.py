@@ -331,3 +331,17 @@ def test_the_hmr_socket_survives_a_save_a_syntax_error_and_a_kill(
         visited.wait(lambda: answers("Saved once"), within=20)
         project.greet("And live reload still works")
         expect(page.get_by_test_id("greeting")).to_have_text("And live reload still works")
+
+
+def test_a_stopped_backends_page_restarts_it_for_who_is_signed_in(
+    running: RunningDevproxy, context: BrowserContext
+) -> None:
+    running.run("stop", "backend")
+    page = context.new_page()
+    page.goto(running.url + "/api/items")
+    page.get_by_role("button", name="Restart backend").click()
+    expect(page.get_by_role("button")).to_contain_text("Not signed in")
+    page.goto(running.run("open", "--dashboard", "--print").strip())
+    page.goto(running.url + "/api/items")
+    page.get_by_role("button", name="Restart backend").click()
+    expect(page.locator("body")).to_contain_text("Read the log", timeout=20_000)
