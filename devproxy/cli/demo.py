@@ -31,10 +31,14 @@ def demo(
 
     folder = Path(tempfile.mkdtemp(prefix="devproxy-demo-")).resolve()
     root = folder / "demo"
-    copy_to(root)
-    typer.echo(f"The demo lies in {root}: edit its files and watch the page.", err=True)
-    config, plan, movable = read_project(root)
-    place = Place(root)
+    try:
+        copy_to(root)
+        typer.echo(f"The demo lies in {root}: edit its files and watch the page.", err=True)
+        config, plan, movable = read_project(root)
+        place = Place(root)
+    except BaseException:  # Ctrl-C too: nothing is left behind
+        shutil.rmtree(folder)
+        raise
 
     def clean_up() -> None:
         shutil.rmtree(folder)

@@ -16,6 +16,7 @@ from devproxy.paths import make_state_dir
 LISTEN_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.03
 SESSION_LOG: Final = "session.log"
+PATIENCE: Final = 3  # restarts after crashes, some seconds in all: the database it needs may have come up meanwhile
 SETTLED: Final = ("crashed", "failing")
 
 
@@ -41,17 +42,19 @@ def start_detached(
             status = _ready(client, root, wait)
     if as_json:
         print_json(status)
-    elif process is None:
-        typer.echo(f"devproxy already runs here: {status['url']}")
     else:
-        typer.echo(f"{status['url']}  (devproxy logs -f follows it, devproxy down stops it)")
+        typer.echo(status["url"])
+        what = "already ran here" if process is None else "runs in the background"
+        typer.echo(f"devproxy {what}: devproxy logs -f follows it, devproxy down stops it", err=True)
 
 
 def _start(root: Path, *, port: int | None, yes: bool, force: bool, verbose: bool) -> "subprocess.Popen[bytes]":
     words = [sys.executable, "-m", "devproxy", "up", "-C", str(root)]
     words += ["--port", str(port)] if port is not None else []
     words += [flag for flag, given in (("--yes", yes), ("--force", force), ("--verbose", verbose)) if given]
-    with (make_state_dir(root) / SESSION_LOG).open("wb") as output:
+    path = make_state_dir(root) / SESSION_LOG
+    path.write_bytes(b"")
+    with path.open("ab") as output:  # append: another `up -d` may empty the file at the same moment
         return subprocess.Popen(
             words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
         )
@@ -102,10 +105,10 @@ def _ready(client: Client, root: Path, wait: float) -> dict[str, Any]:
 
 
 def _is_lost(service: dict[str, Any]) -> bool:
-    """It will not become ready by itself. One that starts again by a timer may."""
+    """It will not become ready by itself. One that starts again by a timer may, a few times."""
     if service["optional"] or service["state"] not in SETTLED:
         return False
-    return "starts again in" not in (service["message"] or "")
+    return service["restarts"] >= PATIENCE or "starts again in" not in (service["message"] or "")
 
 
 def _was_not_found(service: dict[str, Any]) -> bool:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from devproxy.session.launch import Options
     from devproxy.session.place import Place
 
+ANSWER_SECONDS = 30.0
+POLL_SECONDS = 0.03
+
 
 def foreground(
     root: Path | None = None,
@@ -37,12 +40,9 @@ def foreground(
     Raises: DevproxyError: it cannot be started.
     """
     root = find_root(Path.cwd()) if root is None else root
-    from devproxy.session.place import AlreadyRunning, Place
-
     config, plan, movable = read_project(root)
-    try:
-        place = Place(root)
-    except AlreadyRunning:
+    place = _take(root)
+    if place is None:
         _attach(root)
         return
     from devproxy.session.claims import Manners
@@ -133,6 +133,35 @@ def _read_config(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
     # A number in a config is meant; only what was discovered, or says "auto", may move.
     movable = frozenset(service.name for service in config.services if service.port == "auto")
     return config, Plan.from_config(config).to_json(), movable
+
+
+def _take(root: Path) -> "Place | None":
+    """Take the root; None: another session has it, and answers. One that is just starting or ending is waited for.
+
+    Raises: ServiceFailed: the session that has it does not answer.
+    """
+    from devproxy.session.place import AlreadyRunning, Place
+
+    deadline = None
+    while True:
+        try:
+            return Place(root)
+        except AlreadyRunning:
+            import time
+
+            from devproxy.cli.client import Client
+            from devproxy.errors import ServiceFailed
+
+            with Client(root) as client:
+                if client.is_running():
+                    return None
+            deadline = deadline or time.monotonic() + ANSWER_SECONDS
+            if time.monotonic() > deadline:
+                raise ServiceFailed(
+                    f"another devproxy runs in {root}, and does not answer",
+                    hint="look at its terminal, and stop it there",
+                ) from None
+            time.sleep(POLL_SECONDS)
 
 
 def _attach(root: Path) -> None:

@@ -30,27 +30,39 @@ def proxy(
         $ devproxy proxy http://localhost:5173
         $ devproxy proxy localhost:5173 --route /api=localhost:8000
     """
+    import os
+    import shutil
+
     from devproxy.cli.foreground import run
     from devproxy.discovery.plan import Plan
     from devproxy.session.launch import Options
     from devproxy.session.place import Place
 
     config = config_of(url, route or [], port)
-    # A place of its own for each port: a session of the project we stand in is none of its business.
-    place = Place(config.root / f"proxy {config.port}")
-    run(config, place, Options(plan=Plan.from_config(config).to_json()), open_page=open_)
+    # A place of its own, for as long as it runs: no other session in this folder is any of its business.
+    place = Place(config.root / f"proxy {os.getpid()}")
+    options = Options(plan=Plan.from_config(config).to_json())
+    run(config, place, options, open_page=open_, clean_up=lambda: shutil.rmtree(place.state))
 
 
 def config_of(url: str, routes: list[str], port: int | None) -> "Config":
     """The config of a gateway alone.
 
-    Raises: UsageError: a URL or a route is malformed.
+    Raises: UsageError: a URL or a route is malformed, or two take the same prefix.
     """
     from devproxy.config.model import DEFAULT_PORT, Config, Route, Service
+    from devproxy.errors import UsageError
 
     here = Path.cwd()
-    targets = {"/": checked_url(url), **dict(split_route(text) for text in routes)}
-    names = {prefix: prefix.strip("/").replace("/", "-") or "web" for prefix in targets}
+    targets = {"/": checked_url(url)}
+    for prefix, target in map(split_route, routes):
+        if prefix in targets:
+            raise UsageError(f"{prefix} has two addresses: {targets[prefix]} and {target}")
+        targets[prefix] = target
+    names: dict[str, str] = {}
+    for prefix in targets:
+        name = prefix.strip("/").replace("/", "-") or "web"
+        names[prefix] = name if name not in names.values() else f"{name}-{len(names)}"
     services = [Service(names[prefix], "backend", here, url=target) for prefix, target in targets.items()]
     found: list[Route] = [Route(to=(names[prefix],), prefix=prefix) for prefix in targets]
     return Config("proxy", here, port=port or DEFAULT_PORT, services=tuple(services), routes=tuple(found))
@@ -75,11 +87,12 @@ def checked_url(text: str) -> str:
     url = text if "://" in text else f"http://{text}"
     try:
         parts = urlsplit(url)
-        valid = parts.scheme == "http" and bool(parts.hostname) and parts.port != 0 and parts.path in ("", "/")
+        extra = parts.path.rstrip("/") or parts.query or parts.fragment or parts.username
+        valid = bool(parts.hostname) and parts.port != 0 and not extra
     except ValueError:
         valid = False
-    if not valid:
-        raise UsageError(
-            f"{text} is not an address such as http://localhost:8000", hint="https upstreams are not supported yet"
-        )
-    return url
+    if valid and parts.scheme == "https":
+        raise UsageError(f"{text}: https upstreams are not supported yet", hint="give its plain http address")
+    if not valid or parts.scheme != "http":
+        raise UsageError(f"{text} is not an address such as http://localhost:8000: a host and a port, no path")
+    return url.rstrip("/")

@@ -107,12 +107,12 @@ class Postponed:
         """The application is there."""
         if self._lost:
             return
+        self._client.resume_body()  # first: what follows may have reasons of its own to pause
         sink: Sink = mounted.serve(self._client, self._request)
         for data in self._body:
             sink.body(data)
         if self._end is not None:
             sink.body_end(self._end)
-        self._client.resume_body()
 
     def body(self, data: bytes) -> None:
         self._body.append(data)

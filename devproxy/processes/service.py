@@ -203,6 +203,10 @@ class Service:
         assert self._tasks is not None
         self._probe = self._tasks.create_task(self._wait_ready(generation))
 
+    def _stop_probing(self) -> None:
+        if self._probe is not None:
+            self._probe.cancel()
+
     def _retry_after(self, seconds: float, generation: int) -> None:
         spread = seconds * random.uniform(1 - JITTER, 1 + JITTER)
         self._retry = asyncio.get_running_loop().call_later(spread, self.tell, RetryDue(generation))
@@ -275,8 +279,7 @@ class Service:
         """The leader has exited: what it printed last is read before anybody hears of it."""
         lived, self.exited = child.lived, time.time()
         child.drain(lambda stream, data: self._sources[stream].feed(data))
-        if self._probe is not None:
-            self._probe.cancel()
+        self._stop_probing()
         self._when_running(lambda: self._begin(self._bury(child, generation, exit_, lived)))
 
     async def _bury(self, child: Child, generation: int, exit_: Exit, lived: float) -> None:
@@ -291,6 +294,7 @@ class Service:
         else:  # it has done its work: perhaps to start a daemon, which stays until the session ends
             child.signal_group(signal.SIGKILL)
             await self._until(child.group_is_gone, loop.time() + KILL_SECONDS)
+        self._stop_probing()  # it may have begun only now, if the child died at once
         self._close_outputs(child)
         self._around.starter.guard.remove(child.pid)
         self.child = None

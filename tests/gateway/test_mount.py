@@ -76,6 +76,21 @@ def test_requests_before_it_is_loaded_wait_with_their_bodies_and_it_is_loaded_on
     run(main())
 
 
+def test_the_rest_of_a_body_that_began_before_it_was_loaded_follows() -> None:
+    async def main() -> None:
+        slow = Slow()
+        async with mounted(slow) as front:
+            reader, writer = await front.open()
+            writer.write(post(front, 5)[:-2])
+            await auntil(lambda: waiting(front.gateway) and waiting(front.gateway)[0]._body)
+            writer.write(b"xx")
+            slow.may_load.set()
+            assert body_of(await reader.read()) == b"5"
+            writer.close()
+
+    run(main())
+
+
 def test_what_is_proxied_does_not_wait_for_it() -> None:
     async def main() -> None:
         slow = Slow()

@@ -311,6 +311,38 @@ def test_a_client_that_pipelines_and_does_not_read_is_served_no_further() -> Non
     with_upstream(handler, main)
 
 
+def test_a_client_that_asks_again_without_having_read_waits() -> None:
+    served = 0
+
+    async def handler(conversation: Conversation) -> None:
+        nonlocal served
+        while True:
+            await conversation.head()
+            served += 1
+            await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 20000\r\n\r\n" + b"x" * 20_000)
+
+    async def main(front: RunningGateway, upstream: RawUpstream) -> None:
+        reader, writer = await front.open()
+        await auntil(lambda: front.gateway._connections)
+        connection = only(front)
+        while not connection._full:
+            asked = served
+            writer.write(GET)
+            while not (served > asked and connection._sink is None):
+                await asyncio.sleep(0)  # a turn of the loop: there are hundreds of answers to wait for
+        asked = served
+        writer.write(LAST)
+        await auntil(lambda: connection._buffer)
+        assert served == asked
+        total = 0
+        while data := await reader.read(2**20):
+            total += len(data)
+        assert served == asked + 1 and total > served * 20_000
+        writer.close()
+
+    with_upstream(handler, main)
+
+
 def test_an_http10_client_that_asks_for_it_keeps_its_connection() -> None:
     async def main(front: RunningGateway, upstream: RawUpstream) -> None:
         reader, writer = await front.open()
@@ -356,14 +388,16 @@ def test_an_expectation_that_is_not_met_ends_the_connection() -> None:
 
 
 def test_a_failure_says_truly_whether_the_connection_ends() -> None:
-    async def main() -> None:
-        async with running_gateway({"api": Upstream("api", state="crashed")}) as front:
-            posted = await front.talk(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\n\r\nx")
-            assert b"Connection: close" in posted
-            both = await front.talk(GET + LAST)
-            assert both.count(b"HTTP/1.1 502 ") == 2 and both.count(b"Connection: close") == 1
+    async def handler(conversation: Conversation) -> None:
+        await conversation.head()
 
-    run(main())
+    async def main(front: RunningGateway, upstream: RawUpstream) -> None:
+        posted = await front.talk(b"POST / HTTP/1.1\r\n" + HOST + b"Content-Length: 1\r\n\r\nx")
+        assert status_of(posted) == 502 and b"Connection: close" in posted
+        both = await front.talk(GET + LAST)
+        assert both.count(b"HTTP/1.1 502 ") == 2 and both.count(b"Connection: close") == 1
+
+    with_upstream(handler, main)
 
 
 # -- waits

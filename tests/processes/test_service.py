@@ -178,17 +178,26 @@ def test_a_command_asks_in_the_services_folder_and_environment(tmp_path: Path) -
 
 
 def test_a_command_that_hangs_is_ended_with_the_wait(tmp_path: Path) -> None:
-    ready = Ready(command="echo $$ > asked.new; mv asked.new asked; sleep 600 & wait", timeout_seconds=600)
+    """Else there would be one more of them at each attempt."""
+    ready = Ready(command="echo $$ >> asked; sleep 600 & wait", timeout_seconds=0.2)
 
     async def scene(stage: Stage) -> None:
-        await auntil((tmp_path / "asked").exists)
-        pid = int((tmp_path / "asked").read_text())
-        assert alive(pid)
-        stage.supervisor.ask_stop("it")
-        await stage.state("stopped")
-        await auntil(lambda: not alive(pid))
+        asked = tmp_path / "asked"
+        await stage.state("failing")
+        await auntil(lambda: len(asked.read_text().split()) > 1)
+        first = int(asked.read_text().split()[0])
+        await auntil(lambda: not alive(first))
+        assert stage.it.life.alive
 
     play(scene, spec(tmp_path, "sleep 600", ready=ready))
+
+
+def test_a_dead_one_is_not_asked_any_more(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        await auntil(lambda: not any("ready" in str(task.get_coro()) for task in asyncio.all_tasks()))
+
+    play(scene, spec(tmp_path, "exit 1", ready=Ready(command="false"), restart="never"))
 
 
 # -- its end
@@ -254,17 +263,26 @@ while True: signal.pause()
     assert (tmp_path / "goodbye").exists()
 
 
-def test_deaf_descendants_of_a_dead_leader_are_killed_after_the_grace(tmp_path: Path) -> None:
-    source = f"import subprocess, sys; subprocess.Popen([sys.executable, '-c', {STAY!r}, 'SIGTERM', 'SIGHUP']); import signal; signal.pause()"
+@pytest.mark.parametrize("apart", [False, True], ids=["in the group", "in a session of its own"])
+def test_deaf_descendants_of_a_leader_that_ended_well_are_killed_after_the_grace(tmp_path: Path, apart: bool) -> None:
+    leader = f"""
+import signal, subprocess, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+child = subprocess.Popen([sys.executable, "-c", {STAY!r}, "SIGTERM", "SIGHUP"], stdout=subprocess.PIPE, start_new_session={apart})
+child.stdout.readline()
+print("child", child.pid, flush=True)
+signal.pause()
+"""
 
     async def scene(stage: Stage) -> None:
-        await stage.line("here")
-        [pid] = [one.pid for one in psutil.Process(stage.it.child.pid).children()]  # type: ignore[union-attr]  # it runs
+        pid = int((await stage.line("child ")).split()[1])
+        began = time.monotonic()
         stage.supervisor.ask_stop("it")
         await stage.state("stopped", within=3)
+        assert time.monotonic() - began >= 0.3
         assert not alive(pid)
 
-    play(scene, spec(tmp_path, python(source), stop=Stop(grace_seconds=0.3)))
+    play(scene, spec(tmp_path, python(leader), stop=Stop(grace_seconds=0.3)))
 
 
 def test_a_second_request_ends_the_grace(tmp_path: Path) -> None:
@@ -448,15 +466,20 @@ def test_a_session_that_fails_ends_the_child_at_once(tmp_path: Path) -> None:
     """Its task is cancelled, without a stop before."""
     stage = Stage(spec(tmp_path, DEAF, stop=Stop(grace_seconds=600)))
 
+    wrong: list[object] = []
+
     async def scene() -> None:
-        stage.reaper.start(asyncio.get_running_loop())
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: wrong.append(context))
+        stage.reaper.start(loop)
         running = asyncio.create_task(stage.supervisor.run())
         await stage.line("here")
         assert stage.it.child is not None
         pid = stage.it.child.pid
         running.cancel()
         await asyncio.gather(running, return_exceptions=True)
-        await auntil(lambda: not psutil.pid_exists(pid))  # reaped: nothing came of hearing of it so late
+        await auntil(lambda: not psutil.pid_exists(pid))  # it is reaped
+        assert wrong == []  # hearing of it so late did no harm
         assert stage.it.child.outputs == {}
 
     stage.prepare()

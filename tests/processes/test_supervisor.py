@@ -123,17 +123,15 @@ def test_a_user_may_start_what_still_waits(tmp_path: Path) -> None:
 
 
 def test_the_order_of_stopping_is_that_of_starting_reversed(tmp_path: Path) -> None:
-    stay = "trap 'echo \"$DEVPROXY_SERVICE\" >> stopped; exit' TERM; sleep 600 & wait"
-
     async def scene(stage: Stage) -> None:
-        await stage.state("ready", "web")
+        await stage.line("here", "web")
         await stage.supervisor.stop_all()
 
     stage = play(
         scene,
-        spec(tmp_path, stay, "web", depends_on={"api": "ready"}),
-        spec(tmp_path, stay, "api", depends_on={"db": "ready"}),
-        spec(tmp_path, stay, "db"),
+        spec(tmp_path, python(STAY), "web", depends_on={"api": "ready"}),
+        spec(tmp_path, python(STAY), "api", depends_on={"db": "ready"}),
+        spec(tmp_path, python(STAY), "db"),
     )
     assert [name for name, state in stage.states if state == "stopped"] == ["web", "api", "db"]
 
@@ -151,8 +149,8 @@ def test_all_of_one_level_are_asked_at_once(tmp_path: Path) -> None:
 
     play(
         scene,
-        spec(tmp_path, python(STAY, "SIGTERM"), "deaf", stop=Stop(grace_seconds=600)),
         spec(tmp_path, python(STAY), "polite"),
+        spec(tmp_path, python(STAY, "SIGTERM"), "deaf", stop=Stop(grace_seconds=600)),
     )
 
 
@@ -176,20 +174,25 @@ def test_a_second_request_ends_the_grace_of_all_that_are_still_to_stop(tmp_path:
 
 
 def test_while_all_is_stopped_nothing_starts(tmp_path: Path) -> None:
-    """That `migrate` is done by then must not begin `api`."""
+    """`web` has waited for `api`, which becomes ready while `deaf` takes its time."""
 
     async def scene(stage: Stage) -> None:
-        await stage.state("ready", "migrate")
+        await stage.line("here", "deaf")
         stopping = asyncio.create_task(stage.supervisor.stop_all())
+        await stage.state("stopped", "web")
+        (tmp_path / "go").touch()
+        await stage.state("ready", "api")
+        await auntil(lambda: stage["web"].is_idle)
+        stage.supervisor.hurry()
         await stopping
-        assert {service.life.state for service in stage.supervisor.services.values()} == {"stopped"}
 
     stage = play(
         scene,
-        spec(tmp_path, "trap 'exit 0' TERM; sleep 600 & wait", "migrate"),
-        spec(tmp_path, "sleep 600", "api", depends_on={"migrate": "exited-ok"}),
+        spec(tmp_path, f"{NOT_YET} echo up; sleep 600", "api", ready=Ready(log="up")),
+        spec(tmp_path, "sleep 600", "web", depends_on={"api": "ready"}),
+        spec(tmp_path, python(STAY, "SIGTERM"), "deaf", stop=Stop(grace_seconds=600), depends_on={"api": "started"}),
     )
-    assert ("api", "starting") not in stage.states
+    assert ("web", "freeing") not in stage.states
 
 
 def test_a_stop_while_it_waits_for_its_next_start_is_heard(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from devproxy.proxy import upstream as upstream_module
 from devproxy.proxy.exchange import Exchange
-from devproxy.proxy.upstream import Upstream
+from devproxy.proxy.upstream import Upstream, UpstreamConnection
 from tests.support import auntil, run
 from tests.support.gateway import RunningGateway, body_of, ready, running_gateway, status_of
 from tests.support.upstream import OK, Conversation, Handler, RawUpstream, answering
@@ -80,8 +80,9 @@ def test_leaving_ready_purges_the_pool() -> None:
         async with RawUpstream(answering(OK)) as upstream, running_gateway({"api": service}) as front:
             service.addresses = (upstream.address,)
             await statuses(front, "GET")
+            (pooled,) = service._idle
             service.become("restarting")
-            await auntil(lambda: upstream.ended == 1)
+            assert pooled.closing and not service._idle
 
     run(main())
 
@@ -106,7 +107,7 @@ def test_an_answer_that_ends_while_its_service_goes_is_not_pooled() -> None:
                 service.become("restarting")
                 gone.set()
                 assert (await reader.read()).endswith(b"k")
-                await auntil(lambda: upstream.ended == 1)
+                assert not service._idle
                 writer.close()
 
     run(main())
@@ -140,16 +141,23 @@ def test_an_answer_of_http10_that_says_keep_alive_is_pooled() -> None:
 
 
 def test_a_body_sent_in_answer_to_head_is_nobodys_next_answer() -> None:
+    poison = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\npoison"
+
     async def handler(conversation: Conversation) -> None:
-        assert (await conversation.head()).startswith(b"HEAD")
-        await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 45\r\n\r\n")
-        await conversation.reader.read()  # the body comes late: when the next request is sent, or never
+        while True:
+            if (await conversation.head()).startswith(b"HEAD"):
+                await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(poison))
+                await conversation.reader.read(1)  # its body comes late
+                await conversation.send(poison)
+            else:
+                await conversation.send(OK)
 
     async def main() -> None:
         async with RawUpstream(handler) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
             answer = await front.talk(front.request(method="HEAD"))
-            assert b"Content-Length: 45\r\n" in answer and body_of(answer) == b""
-            await auntil(lambda: upstream.ended == 1)
+            assert b"Content-Length: 44\r\n" in answer and body_of(answer) == b""
+            assert body_of(await front.talk(front.request())) == b"ok"
+            assert upstream.connections == 2
 
     run(main())
 
@@ -293,6 +301,27 @@ def test_a_server_that_accepts_and_closes_at_once_is_a_502() -> None:
     run(main())
 
 
+def test_a_connection_that_is_lost_before_it_is_used_is_dialled_again_for_any_method() -> None:
+    async def main() -> None:
+        async with RawUpstream(answering(OK)) as upstream:
+            service = Upstream("api", state="starting", addresses=(upstream.address,))
+            async with running_gateway({"api": service}) as front:
+                asked = asyncio.create_task(front.talk(front.request(method="POST", fields="Content-Length: 0\r\n")))
+                await auntil(lambda: service._waiting)
+                (exchange,) = service._waiting
+                assert isinstance(exchange, Exchange)
+                loop = asyncio.get_running_loop()
+                _, lost = await loop.create_connection(lambda: UpstreamConnection(service), *upstream.address)
+                lost.transport.abort()
+                await auntil(lambda: upstream.ended == 1)
+                service.state = "ready"
+                exchange._end_wait()
+                exchange.connected(lost)
+                assert status_of(await asked) == 200
+
+    run(main())
+
+
 def test_an_address_that_does_not_answer_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(upstream_module, "DIAL_SECONDS", 0.1)
 
@@ -328,7 +357,8 @@ def test_closing_ends_the_dials_under_way() -> None:
                 _, writer = await front.open()
                 writer.write(front.request())
                 await auntil(lambda: service._dials)
-                await service.close()
+                async with asyncio.timeout(1):
+                    await service.close()
                 assert not service._dials
                 writer.close()
             for each in queued:

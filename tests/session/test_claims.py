@@ -185,14 +185,18 @@ def test_nobody_is_asked_any_more_once_the_terminal_shows_the_session(root: Path
         claiming(api(root, port))
 
 
-def test_after_its_own_child_a_port_is_waited_for(root: Path, hold: Hold) -> None:
-    port = free_port()
-    claiming = Claiming(root)
-    claiming(api(root, port))
+def test_after_its_own_child_a_port_is_waited_for(root: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:
+    port, looks = free_port(), []
+
+    def look(port: int) -> bool:
+        looks.append(port)
+        return is_free(port)
+
+    monkeypatch.setattr("devproxy.session.claims.is_free", look)
     ending = hold(port)
     with ThreadPoolExecutor(1) as threads:
-        claimed = threads.submit(claiming, api(root, port), again=True)
-        until(claimed.running)
+        claimed = threads.submit(Claiming(root), api(root, port), again=True)
+        until(lambda: len(looks) >= 3 or claimed.done())
         ending.kill()
         ending.wait()
         assert claimed.result(5) == port

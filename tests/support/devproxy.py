@@ -21,11 +21,12 @@ COMMAND = (sys.executable, "-m", "devproxy")
 
 
 class RunningDevproxy:
-    """`devproxy up` in `cwd`, in its own session and process group, all it prints in `output`.
+    """`devproxy up` (or another `command`) in `cwd`, in its own session and process group, all it prints in `output`.
 
     Leaving the `with` block kills what is left of it, so a failed test leaves nothing behind.
 
     Args:     arguments: more of the command line, after `up --port PORT`.
+              command: what runs a session in the foreground: up, proxy or demo.
               port: the public port; None: one that is free now.
     Owns:     the process, its pipe and the thread that reads it.
     """
@@ -36,13 +37,14 @@ class RunningDevproxy:
         *arguments: str,
         port: int | None = None,
         env: dict[str, str] | None = None,
+        command: str = "up",
     ) -> None:
         self.cwd = cwd
         self.port = port or free_port()
         self.url = f"http://localhost:{self.port}"
         self.env = {**os.environ, **(env or {})}
         self.process = subprocess.Popen(
-            [*COMMAND, "up", "--port", str(self.port), *arguments],
+            [*COMMAND, command, "--port", str(self.port), *arguments],
             cwd=cwd,
             env=self.env,
             stdin=subprocess.DEVNULL,

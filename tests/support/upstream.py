@@ -40,6 +40,8 @@ class RawUpstream:
 
     async def __aexit__(self, *_: object) -> None:
         self._server.close()
+        for _ in range(3):  # a connection that was accepted in this very turn gets its task in the next ones
+            await asyncio.sleep(0)
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
