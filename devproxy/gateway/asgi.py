@@ -41,6 +41,7 @@ class Mounted:
         self._config = Config(
             self._run,
             http=HttpToolsProtocol,
+            ws="websockets-sansio",  # the other one stands on websockets.legacy
             lifespan="off",
             interface="asgi3",
             log_config=None,

@@ -16,16 +16,18 @@ def describe(
     service: str,
     life: Life | None,
     port: int | None,
+    url: str = "",
     waits_for: Sequence[str] = (),
     lines: Sequence[str] = (),
     traceback: Sequence[str] = (),
 ) -> Outage:
-    """The outage of `service`, for a request that failed. life: None for an upstream that is not ours to run."""
+    """The outage of `service`, for a request that failed. life: None for an upstream that is not ours to run,
+    which is at `url`."""
     if life is None:
         return Outage(
             failure.status,
             f"{service} cannot be reached",
-            failure.reason or "It refused the connection.",
+            failure.reason or f"Nothing answers at {url}.",
             "It is not started by devproxy: see that it runs.",
             service=service,
         )

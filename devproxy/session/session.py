@@ -255,7 +255,8 @@ class Session:
     def _describe(self, name: str, failure: Failure) -> Outage:
         service = self.supervisor.services.get(name)
         if service is None:
-            return outages.describe(failure, service=name, life=None, port=None)
+            url = next((declared.url for declared in self.config.services if declared.name == name), None)
+            return outages.describe(failure, service=name, life=None, port=None, url=url or name)
         records = self.log.last_lines(name, outages.LINES)
         return outages.describe(
             failure,
