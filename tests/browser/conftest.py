@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, expect, sync_playwright
 
 from tests.support.chromium import ARGUMENTS, find_chromium
 
@@ -15,6 +15,7 @@ def browser() -> Iterator[Browser]:
     While it lives, Playwright's event loop counts as this thread's running one: `asyncio.run` does not
     work in the same module.
     """
+    expect.set_options(timeout=20_000)  # a busy machine is no fault
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=find_chromium(), args=list(ARGUMENTS))
         yield chromium

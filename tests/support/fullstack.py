@@ -57,31 +57,27 @@ class Fullstack:
 
     def greet(self, text: str) -> None:
         """Save the component with another heading."""
-        self.component.write_text(
-            (EXAMPLE / "frontend/src/components/Greeting.tsx").read_text().replace(GREETING, text)
-        )
+        save(self.component, (EXAMPLE / "frontend/src/components/Greeting.tsx").read_text().replace(GREETING, text))
 
     def answer(self, text: str) -> None:
         """Save the backend with another message."""
-        self.backend.write_text(self.backend_source().replace(MESSAGE, text))
+        save(self.backend, self.backend_source().replace(MESSAGE, text))
 
     def add_to_backend(self, source: str) -> None:
-        self.backend.write_text(self.backend_source() + source)
+        save(self.backend, self.backend_source() + source)
 
     def slow_down_the_start(self, seconds: float) -> None:
         """From now on the backend takes this long to start, its port closed meanwhile."""
         (self.root / "backend" / "slow_start.py").write_text(f"import time\n\ntime.sleep({seconds})\n")
-        self.backend.write_text(
-            self.backend_source().replace("import asyncio\n", "import slow_start\nimport asyncio\n")
-        )
+        save(self.backend, self.backend_source().replace("import asyncio\n", "import slow_start\nimport asyncio\n"))
 
     def break_the_backend(self) -> None:
         """Save a syntax error."""
         self._whole = self.backend_source()
-        self.backend.write_text(self._whole + "\ndef broken(:\n")
+        save(self.backend, self._whole + "\ndef broken(:\n")
 
     def mend_the_backend(self) -> None:
-        self.backend.write_text(self._whole)
+        save(self.backend, self._whole)
 
     def backend_source(self) -> str:
         return self.backend.read_text()
@@ -134,3 +130,11 @@ def vite_port(session: RunningDevproxy) -> int:
                     port: int = connection.laddr.port
                     return port
     raise AssertionError(f"no dev server listens below devproxy:\n{session.output}")
+
+
+def save(path: Path, text: str) -> None:
+    """Save a file in place, without a moment in which it is empty: a watcher that reads it then takes that for
+    what was saved, and the rest for the same change."""
+    with path.open("r+") as file:
+        file.write(text)
+        file.truncate()
