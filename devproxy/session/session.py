@@ -16,14 +16,11 @@ from collections.abc import Callable, Coroutine
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from urllib.parse import urlsplit
 
-from devproxy.config.model import Config
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
-from devproxy.errors import DevproxyError
 from devproxy.events import Event, Reloaded, Saved, StateChanged
-from devproxy.gateway.gateway import Backend, Gateway
+from devproxy.gateway.gateway import Gateway
 from devproxy.gateway.mount import Mount
 from devproxy.hosts import AllowedHosts
 from devproxy.hub.topic import Topic, TopicClosed
@@ -36,16 +33,14 @@ from devproxy.processes.supervisor import Supervisor
 from devproxy.proxy.exchange import Failure
 from devproxy.proxy.failures import Outage
 from devproxy.proxy.routes import RouteTable
-from devproxy.proxy.upstream import Upstream
 from devproxy.session import outages, words
+from devproxy.session.backends import Backends
 from devproxy.session.launch import ENDING_SIGNALS, Launch, terminal_size
 from devproxy.session.view import SessionView
+from devproxy.session.watching import Watching
 
 if TYPE_CHECKING:
     from devproxy.gateway.asgi import Application
-
-SAVE_QUIET_MS: Final = 30
-"""A save is often several writes; this long without another one, it is complete."""
 
 GATEWAY_GRACE_SECONDS: Final = 2.0
 RING_EVENTS: Final = 2000
@@ -70,14 +65,19 @@ class Session:
         self.events: Topic[Event] = Topic(RING_EVENTS)
         self.live: Topic[dict[str, Any]] = Topic(RING_EVENTS)
         self.ended_by: signal.Signals | None = None
-        self.upstreams: dict[str, Upstream] = {}
         self.routes = RouteTable(self.config.routes)
         self._launch = launch
         self._reaper = Reaper()
         self._ending: asyncio.Event = asyncio.Event()
         self._hurrying = False
-        self._content: Callable[[], str] | None = None
-        self._backends = self._make_backends()
+        self._watching = Watching(
+            self.config,
+            saved=self._saved,
+            reload=self._reload,
+            warn=lambda sentence: self.log.say(sentence, level="warning"),
+        )
+        self.content_version = self._watching.content_version
+        self._backends = Backends(self.config, self.content_version)
         self.supervisor = self._supervisor()
         self.supervisor.prepare(launch.children)
         self.view = SessionView(self)
@@ -96,22 +96,6 @@ class Session:
             for declared in self.config.services
             if declared.command is not None
         )
-
-    def _make_backends(self) -> dict[str, Backend]:
-        backends: dict[str, Backend] = {}
-        for declared in self.config.services:
-            if declared.static is not None:
-                app = partial(_static_app, declared, self.config, self._prefix_of(declared.name), self.content_version)
-                backends[declared.name] = Mount(app)
-            elif declared.url is not None:
-                backends[declared.name] = _fixed_upstream(declared.name, declared.url)
-            else:
-                backends[declared.name] = self.upstreams[declared.name] = Upstream(declared.name)
-        for route in self.config.routes:
-            for to in route.to:
-                if to not in backends:
-                    backends[to] = _fixed_upstream(to, to)
-        return backends
 
     # -- the run
 
@@ -141,7 +125,7 @@ class Session:
                 await gateway.listen_locally(str(self.place.socket))
                 self.place.socket.chmod(0o600)
                 self.place.announce({"url": self.origin, "name": self.config.name, "started": self.started})
-                running += self._watch(tasks)
+                running.append(tasks.create_task(self._watching.run()))
                 control.preload()
                 await self._ending.wait()
                 await self._shut_down(gateway)
@@ -150,9 +134,7 @@ class Session:
                     task.cancel()
         finally:
             self._reaper.stop()
-            for upstream in self._backends.values():
-                if isinstance(upstream, Upstream):
-                    await upstream.close()
+            await self._backends.close()
             self._launch.custody.close()
             self.log.close()
 
@@ -160,7 +142,7 @@ class Session:
         return Gateway(
             name=self.config.name,
             routes=self.routes,
-            backends=self._backends,
+            backends=self._backends.by_name,
             control=control,
             describe=self._describe,
             hold=self.config.hold,
@@ -210,7 +192,8 @@ class Session:
         """A service's life has changed."""
         name, life = service.spec.name, service.life
         state = "stopped" if life.next == "stopped" else life.state
-        self.upstreams[name].become(state, service.addresses)
+        if (upstream := self._backends.of_child(name)) is not None:
+            upstream.become(state, service.addresses)
         if life.state != before.state:
             self._happened(StateChanged(name, life.state, before.state, time.time()))
             if life.state == "ready":
@@ -270,31 +253,7 @@ class Session:
 
     # -- files
 
-    def _watch(self, tasks: asyncio.TaskGroup) -> list[asyncio.Task[None]]:
-        """Watch what restarts services and reloads pages. Nothing is imported when nothing is watched."""
-        watched = [service for service in self.supervisor.services.values() if service.spec.watch]
-        sites = [declared for declared in self.config.services if declared.static is not None]
-        if not watched and not (sites and self.config.reload.enabled):
-            return []
-        from devproxy.watch import Watcher
-
-        watcher = Watcher(warn=lambda sentence: self.log.say(sentence, level="warning"))
-        for service in watched:
-            watcher.add(service.spec.dir, service.spec.watch, SAVE_QUIET_MS, partial(self._saved, service))
-        started = [tasks.create_task(watcher.run())]
-        if sites and self.config.reload.enabled:
-            from devproxy.spa.reload import Content, LiveReload
-
-            self._content = content = Content()
-            for declared in sites:
-                assert declared.static is not None
-                prefix, quiet_ms = self._prefix_of(declared.name), self.config.reload.quiet_ms
-                reload = LiveReload(declared.static, prefix, quiet_ms, self._reload, content)
-                started.append(tasks.create_task(reload.run(watcher)))
-        return started
-
-    def _saved(self, service: Service, paths: frozenset[Path]) -> None:
-        name = service.spec.name
+    def _saved(self, name: str, paths: frozenset[Path]) -> None:
         shown = sorted(os.path.relpath(path, self.config.root) for path in paths)
         self.log.say(f"{name}: {shown[0]}{f' and {len(shown) - 1} more' if len(shown) > 1 else ''} saved")
         self._happened(Saved(tuple(shown), (name,), time.time()))
@@ -304,34 +263,7 @@ class Session:
         self._tell_pages("reload", **change)
         self._happened(Reloaded(tuple(change.get("paths", ())), time.time()))
 
-    def content_version(self) -> str:
-        """The version of the static files that are served now; empty when nobody watches them."""
-        return self._content() if self._content is not None else ""
-
-    def _prefix_of(self, name: str) -> str:
-        prefixes = [route.prefix for route in self.config.routes if name in route.to and route.prefix]
-        return min(prefixes, key=len, default="/")
-
 
 def _listens(declared: Declared, routed: set[str]) -> bool:
     """Whether listening is what makes it ready."""
     return declared.name in routed or declared.kind in ("frontend", "backend", "fullstack")
-
-
-def _fixed_upstream(name: str, url: str) -> Upstream:
-    """An upstream that runs elsewhere: always taken to be ready."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if not parts.hostname:
-        raise DevproxyError(f"{url} has no host", hint="write it as http://127.0.0.1:9000")
-    port = parts.port or 80
-    hosts = ("127.0.0.1", "::1") if parts.hostname == "localhost" else (parts.hostname,)
-    return Upstream(name, state="ready", addresses=tuple((host, port) for host in hosts))
-
-
-def _static_app(declared: Declared, config: Config, prefix: str, content: Callable[[], str]) -> "Application":
-    from devproxy.spa.app import StaticApp
-
-    assert declared.static is not None
-    inject = config.reload.enabled and config.reload.inject != "never"
-    app: Application = StaticApp(declared.static, inject=inject, prefix=prefix, content=content)
-    return app

@@ -1,0 +1,104 @@
+"""What routes lead to: made from the config, and made anew only where the config differs."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+from devproxy.config.model import Config
+from devproxy.errors import DevproxyError
+from devproxy.gateway.gateway import Backend
+from devproxy.gateway.mount import Mount
+from devproxy.proxy.upstream import Upstream
+
+if TYPE_CHECKING:
+    from devproxy.gateway.asgi import Application
+
+Recipe = tuple[str, object, object, object]
+"""What a backend is made from: two that are alike make the same one."""
+
+
+class Backends:
+    """The backends of a session, by the names that routes lead to.
+
+    Args: content: the version of the static files that are served now.
+    Owns: the backends; `close` ends those of services (the gateway ends the folders).
+    """
+
+    def __init__(self, config: Config, content: Callable[[], str]) -> None:
+        self._content = content
+        self._recipes: dict[str, Recipe] = {}
+        self.by_name: dict[str, Backend] = {}
+        self.adopt(config)
+
+    def adopt(self, config: Config) -> list[Backend]:
+        """From now on those of this config; return what is no longer used, for somebody to close.
+
+        Raises: DevproxyError: a URL of a route has no host; then nothing has changed.
+        """
+        recipes = _recipes(config)
+        before = {name: self.by_name[name] for name in self.by_name if recipes.get(name) == self._recipes[name]}
+        made = {name: before.get(name) or self._make(name, recipe) for name, recipe in recipes.items()}
+        left = [backend for name, backend in self.by_name.items() if made.get(name) is not backend]
+        self.by_name, self._recipes = made, recipes
+        return left
+
+    def of_child(self, name: str) -> Upstream | None:
+        """The upstream of a service that is ours to run."""
+        found = self.by_name.get(name)
+        return found if isinstance(found, Upstream) else None
+
+    async def close(self) -> None:
+        """End the connections to all upstreams."""
+        for backend in self.by_name.values():
+            if isinstance(backend, Upstream):
+                await backend.close()
+
+    def _make(self, name: str, recipe: Recipe) -> Backend:
+        match recipe:
+            case ("folder", Path() as root, str() as prefix, bool() as inject):
+                return Mount(partial(_static_app, root, prefix, inject, self._content))
+            case ("url", str() as url, _, _):
+                return _fixed_upstream(name, url)
+        return Upstream(name)
+
+
+def _recipes(config: Config) -> dict[str, Recipe]:
+    """Every name that may be led to: the services', and the URLs that stand in routes."""
+    inject = config.reload.enabled and config.reload.inject != "never"
+    found: dict[str, Recipe] = {}
+    for declared in config.services:
+        if declared.static is not None:
+            found[declared.name] = ("folder", declared.static, prefix_of(declared.name, config), inject)
+        elif declared.url is not None:
+            found[declared.name] = ("url", declared.url, None, None)
+        else:
+            found[declared.name] = ("child", None, None, None)
+    for route in config.routes:
+        for to in route.to:
+            found.setdefault(to, ("url", to, None, None))
+    return found
+
+
+def prefix_of(name: str, config: Config) -> str:
+    """The path that a folder is served under."""
+    prefixes = [route.prefix for route in config.routes if name in route.to and route.prefix]
+    return min(prefixes, key=len, default="/")
+
+
+def _fixed_upstream(name: str, url: str) -> Upstream:
+    """An upstream that runs elsewhere: always taken to be ready."""
+    parts = urlsplit(url if "://" in url else f"http://{url}")
+    if not parts.hostname:
+        raise DevproxyError(f"{url} has no host", hint="write it as http://127.0.0.1:9000")
+    port = parts.port or 80
+    hosts = ("127.0.0.1", "::1") if parts.hostname == "localhost" else (parts.hostname,)
+    return Upstream(name, state="ready", addresses=tuple((host, port) for host in hosts))
+
+
+def _static_app(root: Path, prefix: str, inject: bool, content: Callable[[], str]) -> "Application":
+    from devproxy.spa.app import StaticApp
+
+    app: Application = StaticApp(root, inject=inject, prefix=prefix, content=content)
+    return app

@@ -1,0 +1,119 @@
+"""Files that matter to a session: those that restart services, and those that open pages show.
+
+Nothing is imported when nothing is watched.
+"""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from devproxy.config.model import Config
+from devproxy.session.backends import prefix_of
+
+if TYPE_CHECKING:
+    from devproxy.spa.reload import Content
+    from devproxy.watch import Subscription, Watcher
+
+SAVE_QUIET_MS: Final = 30
+"""A save is often several writes; this long without another one, it is complete."""
+
+Watched = tuple[Path, tuple[str, ...]]
+Site = tuple[Path, str, int]
+
+
+class Watching:
+    """Watches what a config names; `run` is its task, `adopt` gives it another config.
+
+    Args: saved: told a service's name and the files of a burst; reload: told what open pages must do;
+    warn: told why changes are polled for.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        saved: Callable[[str, frozenset[Path]], None],
+        reload: Callable[[dict[str, Any]], None],
+        warn: Callable[[str], None],
+    ) -> None:
+        self._config = config
+        self._saved = saved
+        self._reload = reload
+        self._warn = warn
+        self._tasks: asyncio.TaskGroup | None = None
+        self._watcher: Watcher | None = None
+        self._subscriptions: dict[str, tuple[Watched, Subscription]] = {}
+        self._sites: tuple[Site, ...] = ()
+        self._sites_tasks: list[asyncio.Task[None]] = []
+        self._content: Content | None = None
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            self.adopt(self._config)
+            await asyncio.Event().wait()
+
+    def adopt(self, config: Config) -> None:
+        """Watch what this config names, from now on."""
+        self._config = config
+        if self._tasks is None:
+            return  # `run` will
+        self._watch_services(dict(_watched(config)))
+        self._watch_sites(tuple(_sites(config)))
+
+    def content_version(self) -> str:
+        """The version of the static files that are served now; empty when nobody watches them."""
+        return self._content() if self._content is not None else ""
+
+    def _watch_services(self, wanted: dict[str, Watched]) -> None:
+        for name, (watched, subscription) in tuple(self._subscriptions.items()):
+            if wanted.get(name) != watched:
+                self._running_watcher().remove(subscription)
+                del self._subscriptions[name]
+        for name, watched in wanted.items():
+            if name not in self._subscriptions:
+                subscription = self._running_watcher().add(*watched, SAVE_QUIET_MS, partial(self._saved, name))
+                self._subscriptions[name] = watched, subscription
+
+    def _watch_sites(self, wanted: tuple[Site, ...]) -> None:
+        """All or none anew: they share the name of what is served now."""
+        if wanted == self._sites:
+            return
+        for task in self._sites_tasks:
+            task.cancel()
+        self._sites, self._sites_tasks, self._content = wanted, [], None
+        if not wanted:
+            return
+        from devproxy.spa.reload import Content, LiveReload
+
+        assert self._tasks is not None
+        self._content = content = Content()
+        for root, prefix, quiet_ms in wanted:
+            live = LiveReload(root, prefix, quiet_ms, self._reload, content)
+            self._sites_tasks.append(self._tasks.create_task(live.run(self._running_watcher())))
+
+    def _running_watcher(self) -> "Watcher":
+        if self._watcher is None:
+            from devproxy.watch import Watcher
+
+            assert self._tasks is not None
+            self._watcher = Watcher(warn=self._warn)
+            self._tasks.create_task(self._watcher.run())
+        return self._watcher
+
+
+def _watched(config: Config) -> "Iterator[tuple[str, Watched]]":
+    """What restarts which service."""
+    for declared in config.services:
+        if declared.command is not None and declared.watch:
+            yield declared.name, (declared.dir, declared.watch)
+
+
+def _sites(config: Config) -> Iterator[Site]:
+    """The folders whose changes reload pages."""
+    for declared in config.services:
+        if declared.static is not None and config.reload.enabled:
+            yield declared.static, prefix_of(declared.name, config), config.reload.quiet_ms
