@@ -13,6 +13,7 @@ from devproxy.discovery.found import Found
 from devproxy.discovery.tree import Tree
 
 NAMES = ("Procfile.dev", "Procfile")  # the development one first
+ENV_FILES = (".env", ".env.local")  # foreman and honcho read the first, and a Procfile's programs count on it
 BASE_PORT = 5000
 PORT_STEP = 100
 
@@ -105,7 +106,7 @@ def services(tree: Tree, procfile: Procfile) -> Iterator[Found]:
             name=name,
             port=port,
             assigned=own is None,
-            env_files=(".env",) if tree.has(".env") else (),
+            env_files=tuple(name for name in ENV_FILES if tree.has(name)),
             reasons=(f"{name}: a line of {procfile.name}", f"port {port}: {why}"),
         )
 

@@ -8,6 +8,7 @@ lifecycle.py   the state machine (pure)            service.py     one service's 
 child.py       one process: its pty, its group     tree.py        ... and all that came of it
 shell.py       what a command line becomes (pure)  reaper.py      who has exited
 guard.py       ends the groups if we are killed    readiness.py   may it take traffic?
-environment.py what a child finds in its environment (pure)
+environment.py what a child finds in its environment, and where each value came from (pure)
+env_files.py   .env files by python-dotenv's rules, strictly
 supervisor.py  all services: dependencies, reverse stop
 """

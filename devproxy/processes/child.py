@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from devproxy.errors import MissingProgram, ServiceFailed
+from devproxy.errors import ConfigError, MissingProgram, ServiceFailed
 from devproxy.processes import shell
 
 READ_BYTES: Final = 64 * 1024
@@ -121,8 +121,10 @@ class Child:
 def spawn(command: Command) -> Child:
     """Start a child.
 
-    Raises: MissingProgram: its program is not there; ServiceFailed: its folder is not, or it cannot be started.
+    Raises: ConfigError: no process can be given this; MissingProgram: its program is not there;
+    ServiceFailed: its folder is not, or it cannot be started.
     """
+    _check(command)
     if not command.directory.is_dir():
         raise ServiceFailed(f"the folder {command.directory} does not exist", hint="check `dir` in devproxy.toml")
     if command.program is not None:
@@ -161,6 +163,17 @@ def spawn(command: Command) -> Child:
         if stderr_write is not None:
             os.close(stderr_write)
     return Child(process.pid, master, stderr_read)
+
+
+def _check(command: Command) -> None:
+    """What the kernel would take for the end of a text, execve(2) cannot pass on."""
+    if any("\0" in word for word in command.words()):
+        raise ConfigError(["its command has a NUL byte"], hint="remove it from where the command stands")
+    for name, value in command.environment.items():
+        if "\0" in name + value:
+            raise ConfigError(
+                [f"its variable {name!a} has a NUL byte"], hint="`devproxy env NAME --all` says where it is set"
+            )
 
 
 def _find_program(word: str, command: Command) -> None:

@@ -17,6 +17,7 @@ from typing import Any, Final
 from devproxy.config import model
 from devproxy.errors import DevproxyError
 from devproxy.processes.child import Child, Command, spawn
+from devproxy.processes.environment import Environment
 from devproxy.processes.lifecycle import (
     BecameReady,
     BecameUnready,
@@ -83,7 +84,7 @@ class Service:
         self.ready_seconds: float | None = None  # from spawn to ready, of this generation
         self.restarts = 0
         self.exited = 0.0  # when its process ended last
-        self.environment: Mapping[str, str] = {}  # of the child started last
+        self.environment: Environment | None = None  # of the child started last
         self.child: Child | None = None
         self.life = Life(
             Rules(
@@ -352,7 +353,7 @@ class Service:
     def _run_command(self, command: str) -> "asyncio.Future[Exit]":
         """Run a probe's command; its output is nobody's. Cancelled, it is killed."""
         done: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        values = self._around.starter.environment(self.spec, self.port)
+        values = self._around.starter.environment(self.spec, self.port).values
         probe = spawn(Command(f"exec >/dev/null 2>&1\n{command}", self.spec.dir, values))
 
         self._around.starter.guard.add(probe.pid, self.spec.name, None)

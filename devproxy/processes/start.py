@@ -6,8 +6,8 @@ from typing import Protocol
 
 from devproxy.config import model
 from devproxy.errors import DevproxyError
-from devproxy.processes import environment
 from devproxy.processes.child import Child, Command, spawn
+from devproxy.processes.environment import Environment, build
 
 
 class Source(Protocol):
@@ -30,7 +30,7 @@ class Started:
 
     child: Child
     port: int | None
-    environment: Mapping[str, str]
+    environment: Environment
     sources: Mapping[str, Source]
     first_line: int
 
@@ -56,23 +56,24 @@ class Starter:
     source: Callable[[str, str], Source]
     last_line: Callable[[], int]
 
-    def environment(self, spec: model.Service, port: int | None) -> dict[str, str]:
-        """The environment of a service's child."""
-        return environment.build(
-            spec, self.shell, origin=self.origin, session=self.session, port=port, tty=spec.stderr == "merged"
-        )
+    def environment(self, spec: model.Service, port: int | None) -> Environment:
+        """The environment of a service's child.
+
+        Raises: ConfigError: a `.env` file is broken.
+        """
+        return build(spec, self.shell, origin=self.origin, session=self.session, port=port, tty=spec.stderr == "merged")
 
     def start(self, spec: model.Service, port: int | None) -> Started:
         """Start a service's child.
 
-        Raises: MissingProgram, ServiceFailed: it cannot be started.
+        Raises: ConfigError, MissingProgram, ServiceFailed: it cannot be started.
         """
         assert spec.command is not None
-        values, first_line = self.environment(spec, port), self.last_line()
-        child = spawn(Command(spec.command, spec.dir, values, spec.stderr == "separate", self.size()))
+        environment, first_line = self.environment(spec, port), self.last_line()
+        child = spawn(Command(spec.command, spec.dir, environment.values, spec.stderr == "separate", self.size()))
         self.guard.add(child.pid, spec.name, port)
         sources = {stream: self.source(spec.name, stream) for stream in child.outputs.values()}
-        return Started(child, port, values, sources, first_line)
+        return Started(child, port, environment, sources, first_line)
 
 
 def start_early(

@@ -144,7 +144,7 @@ class SessionView:
 
     def env(self, service: str) -> dict[str, str]:
         found = self._session.supervisor.services.get(service)
-        return dict(found.environment) if found is not None else {}
+        return found.environment.values if found is not None and found.environment is not None else {}
 
     async def start(self, service: str) -> None:
         await self._ask(service, self._session.supervisor.ask_start)

@@ -69,8 +69,8 @@ def test_comments_and_blank_lines_are_skipped_and_bad_lines_told(plan):
 
 
 def test_the_dotenv_file_is_read_for_them_as_foreman_does(plan):
-    found = plan({"Procfile": "web: a\n", ".env": "A=1\n"})
-    assert found.config().services[0].env_files == (found.root / ".env",)
+    found = plan({"Procfile": "web: a\n", ".env": "A=1\n", ".env.local": "A=2\n"})
+    assert found.config().services[0].env_files == (found.root / ".env", found.root / ".env.local")
 
 
 def test_an_empty_file_counts_for_nothing(plan, vite):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devproxy.errors import MissingProgram, ServiceFailed
+from devproxy.errors import ConfigError, MissingProgram, ServiceFailed
 from devproxy.processes.child import Child, Command, spawn
 from tests.processes.stage import PARENT, STAY, alive, python
 from tests.support import until
@@ -197,3 +197,19 @@ def test_a_group_that_is_gone_is_no_error(start: Start) -> None:
     running.end()
     assert running.child.group_is_gone()
     assert not running.child.signal_group(signal.SIGTERM)
+
+
+@pytest.mark.parametrize(
+    ("argv", "env", "problem"),
+    [
+        ("echo a\0b", {}, "its command has a NUL byte"),
+        (("echo", "a\0b"), {}, "its command has a NUL byte"),
+        ("true", {"KEY": "a\0b"}, "its variable 'KEY' has a NUL byte"),
+    ],
+)
+def test_what_no_process_can_be_given_is_an_error_of_the_config(
+    argv: str | tuple[str, ...], env: dict[str, str], problem: str, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        spawn(Command(argv, tmp_path, {**os.environ, **env}))
+    assert caught.value.problems == [problem]
