@@ -117,7 +117,7 @@ def test_it_is_told_its_port_and_may_listen_on_another_which_is_said(tmp_path: P
 
     async def scene(stage: Stage) -> None:
         it = await stage.state("ready")
-        assert it.environment["PORT"] == str(port)
+        assert it.environment is not None and it.environment.values["PORT"] == str(port)
         assert it.addresses == (("127.0.0.1", other),)
         assert it.note == f"listens on {other}, not on {port}"
 
