@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up proxy demo status logs open start stop restart down kill-port plan init'
+            argument='up proxy demo status ls logs open start stop restart down kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
@@ -55,6 +55,9 @@ _devproxy() {
             case $prev in
                 -C | --directory) value='@folders' ;;
             esac
+            ;;
+        ls)
+            options='--json --help -h'
             ;;
         logs)
             options='--follow -f --lines -n --since --until --grep --level --json --no-color --directory -C --help -h'
@@ -96,7 +99,7 @@ _devproxy() {
             esac
             ;;
         down)
-            options='--directory -C --help -h'
+            options='--directory -C --all --yes -y --help -h'
             case $prev in
                 -C | --directory) value='@folders' ;;
             esac

@@ -37,6 +37,7 @@ complete -c devproxy -n "__devproxy_is ''" -a up -d 'Start everything here behin
 complete -c devproxy -n "__devproxy_is ''" -a proxy -d 'Only the gateway, in front of what already runs'
 complete -c devproxy -n "__devproxy_is ''" -a demo -d 'Try devproxy on a small bundled project'
 complete -c devproxy -n "__devproxy_is ''" -a status -d 'Show the services of the running session'
+complete -c devproxy -n "__devproxy_is ''" -a ls -d 'Show the sessions on this machine'
 complete -c devproxy -n "__devproxy_is ''" -a logs -d 'Read what the services printed, live or afterwards'
 complete -c devproxy -n "__devproxy_is ''" -a open -d 'Open the running project in the browser'
 complete -c devproxy -n "__devproxy_is ''" -a start -d 'Start services that are stopped'
@@ -73,6 +74,9 @@ complete -c devproxy -n "__devproxy_is demo" -s h -l help -d 'Show this help'
 complete -c devproxy -n "__devproxy_is status" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
 complete -c devproxy -n "__devproxy_is status" -l json -d 'Print one JSON object, for scripts'
 complete -c devproxy -n "__devproxy_is status" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is ls" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is ls" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is logs" -s f -l follow -d 'Go on with each line as it is printed'
 complete -c devproxy -n "__devproxy_is logs" -s n -l lines -x -d 'The last N, or all'
@@ -113,6 +117,8 @@ complete -c devproxy -n "__devproxy_is restart" -s h -l help -d 'Show this help'
 complete -c devproxy -n "__devproxy_is restart" -a '(__devproxy_names services)' -d Service
 
 complete -c devproxy -n "__devproxy_is down" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is down" -l all -d 'Stop all sessions on this machine (see devproxy ls)'
+complete -c devproxy -n "__devproxy_is down" -s y -l yes -d 'With --all: ask nothing'
 complete -c devproxy -n "__devproxy_is down" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is kill-port" -s y -l yes -d 'Answer yes to every question'

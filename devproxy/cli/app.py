@@ -35,6 +35,7 @@ COMMANDS = (
     Entry("proxy", "proxy:proxy", "Run", "Only the gateway, in front of what already runs."),
     Entry("demo", "demo:demo", "Run", "Try devproxy on a small bundled project."),
     Entry("status", "status:status", "Look", "Show the services of the running session."),
+    Entry("ls", "sessions:ls", "Look", "Show the sessions on this machine."),
     Entry("logs", "logs:logs", "Look", "Read what the services printed, live or afterwards."),
     Entry("open", "control:open_", "Look", "Open the running project in the browser."),
     Entry("start", "control:start", "Control", "Start services that are stopped."),

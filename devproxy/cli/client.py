@@ -34,11 +34,14 @@ class Client:
 
     Each call has a connection of its own (30 µs on a Unix socket), so none can have gone stale meanwhile.
     `with` ends the streams that are still open.
+
+    Args: socket: where the session listens, if that is known; answer_seconds: how long an answer may take.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, socket: Path | None = None, *, answer_seconds: float = ANSWER_SECONDS) -> None:
         self.root = root
-        self._socket = socket_path(root)
+        self.socket = socket or socket_path(root)
+        self._answer_seconds = answer_seconds
         self._streams: set[HTTPConnection] = set()
 
     def __enter__(self) -> Self:
@@ -82,7 +85,7 @@ class Client:
         Ends when the session does; the last bytes may be half an event.
         """
         with connected(self.root):
-            connection = UnixConnection(self._socket)
+            connection = UnixConnection(self.socket, self._answer_seconds)
             self._streams.add(connection)
             try:
                 answer = ask(connection, "GET", path + query(params or {}), headers=headers or {})
@@ -99,7 +102,7 @@ class Client:
         body = json_format.dumps(json).encode() if json is not None else None
         fields = {"Content-Type": "application/json"} if body else {}
         with connected(self.root):
-            connection = UnixConnection(self._socket)
+            connection = UnixConnection(self.socket, self._answer_seconds)
             try:
                 answer = ask(connection, method, path, body, fields)
                 content = answer.read()
@@ -116,15 +119,16 @@ class Client:
 class UnixConnection(HTTPConnection):
     """HTTP over a Unix socket; the Host is localhost, which the gateway admits."""
 
-    def __init__(self, path: Path) -> None:
-        super().__init__("localhost", timeout=ANSWER_SECONDS)
+    def __init__(self, path: Path, answer_seconds: float = ANSWER_SECONDS) -> None:
+        super().__init__("localhost", timeout=answer_seconds)
         self._path = path
+        self._answer_seconds = answer_seconds
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)  # closed with the connection, also when connecting fails
         self.sock.settimeout(CONNECT_SECONDS)
         self.sock.connect(str(self._path))
-        self.sock.settimeout(ANSWER_SECONDS)
+        self.sock.settimeout(self._answer_seconds)
 
 
 def ask(

@@ -8,10 +8,12 @@ import fcntl
 import json
 import os
 import secrets
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from devproxy.errors import DevproxyError
+from devproxy.events import rfc3339
 from devproxy.paths import make_state_dir, socket_path
 
 SESSION_FILE = "session.json"
@@ -61,3 +63,32 @@ class Place:
         self.socket.unlink(missing_ok=True)
         (self.state / SESSION_FILE).unlink(missing_ok=True)
         os.close(self._lock)
+
+
+@dataclass(frozen=True, slots=True)
+class Announced:
+    """What a session.json says. It may be a crash's: only who answers at the socket is alive.
+
+    root: what the state folder is of; for `devproxy proxy` that is no folder. since: RFC 3339.
+    """
+
+    root: Path
+    socket: Path
+    pid: int
+    name: str
+    url: str
+    since: str
+
+
+def announced(state_home: Path) -> list[Announced]:
+    """The sessions that have written down where they are, the dead ones too; what cannot be read is left out."""
+    found = []
+    for file in sorted(state_home.glob(f"*/{SESSION_FILE}")):
+        try:
+            said = json.loads(file.read_bytes())
+            root, socket, pid = Path(said["root"]), Path(said["socket"]), int(said["pid"])
+            name, url, since = str(said["name"]), str(said["url"]), rfc3339(float(said["started"]))
+        except (OSError, ValueError, KeyError, TypeError, OverflowError):
+            continue  # torn, or another version's
+        found.append(Announced(root, socket, pid, name, url, since))
+    return found

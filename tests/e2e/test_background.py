@@ -17,7 +17,7 @@ import pytest
 
 from devproxy.ports.probe import is_free
 from tests.support import free_port, until
-from tests.support.devproxy import COMMAND, is_alive
+from tests.support.devproxy import COMMAND, RunningDevproxy, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config, write_procfile
 
@@ -340,6 +340,34 @@ def test_logs_are_read_after_the_session_has_ended(tmp_path: Path, run: Devproxy
     records = [json.loads(line) for line in run(tmp_path, "logs", "api", "--json").stdout.splitlines()]
     assert {record["service"] for record in records} == {"api"}
     assert "api is here" in [record["text"] for record in records]
+
+
+# ---- all sessions of this machine
+
+
+def test_ls_shows_every_session_and_down_all_stops_them(tmp_path: Path, run: Devproxy, own_folders: Path) -> None:
+    roots = [tmp_path / "one", tmp_path / "two"]
+    for root in roots:
+        root.mkdir()
+        write_procfile(root, **SERVERS)
+    found = at_once(roots, free_port(), "--wait")
+    listed = json.loads(run(tmp_path, "ls", "--json").stdout)["sessions"]
+    assert [(one["root"], one["url"], one["pid"]) for one in listed] == [
+        (one["root"], one["url"], one["pid"]) for one in found
+    ]
+    os.kill(found[0]["pid"], signal.SIGKILL)
+    until(lambda: [one["name"] for one in json.loads(run(tmp_path, "ls", "--json").stdout)["sessions"]] == ["two"])
+    run(tmp_path, "down", "--all")
+    assert living(own_folders) == []
+
+
+def test_down_stops_the_proxy_that_was_started_in_its_folder(
+    tmp_path: Path, run: Devproxy, devproxy: Callable[..., RunningDevproxy]
+) -> None:
+    proxy = devproxy(tmp_path, f"localhost:{free_port()}", command="proxy")
+    until(lambda: json.loads(run(tmp_path, "ls", "--json").stdout)["sessions"])
+    assert "proxy is down" in run(tmp_path, "down").stderr
+    assert proxy.wait() == 0
 
 
 # ---- when it is killed
