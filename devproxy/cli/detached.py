@@ -10,12 +10,12 @@ import typer
 
 from devproxy.cli.client import Client
 from devproxy.cli.console import print_json
+from devproxy.cli.session_log import SESSION_LOG
 from devproxy.errors import MissingProgram, NoSession, ServiceFailed
 from devproxy.paths import make_state_dir
 
 LISTEN_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.03
-SESSION_LOG: Final = "session.log"
 PATIENCE: Final = 3  # restarts after crashes, some seconds in all: the database it needs may have come up meanwhile
 SETTLED: Final = ("crashed", "failing")
 

@@ -78,13 +78,13 @@ def run(
 def _run(config: "Config", place: "Place", options: "Options", *, open_page: bool) -> "Signals | None":
     from devproxy.cli.console import use_color
     from devproxy.cli.early import EarlyLines
-    from devproxy.cli.lines import Lines
     from devproxy.cli.prefix import Painter
+    from devproxy.cli.session_log import lines_for
     from devproxy.session.launch import Launch
 
     launch = Launch(config, place, options)
     painter = Painter([service.name for service in config.services], color=use_color(sys.stdout))
-    lines = Lines(sys.stdout.fileno(), painter)
+    lines = lines_for(sys.stdout.fileno(), painter, place.state)
     try:
         launch.start()
         launch.hold_signals()

@@ -75,7 +75,7 @@ def read_service(name: str, table: Table, root: Path) -> Service:
         port=port,
         env=read_env(table),
         env_files=tuple(absolute(directory, file) for file in table.texts("env_files", "a list of files")),
-        log_files=read_not_yet(table, "log_files", "a list of files"),
+        log_files=table.texts("log_files", 'a list of files or globs, such as ["log/*.log"]'),
         depends_on=read_depends_on(table),
         ready=read_ready(table),
         watch=table.texts("watch", 'a list of globs below dir, such as ["app/**/*.py"]', is_glob),

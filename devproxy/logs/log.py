@@ -17,6 +17,7 @@ from devproxy.hub.topic import Topic
 from devproxy.logs import index
 from devproxy.logs.filter import LineFilter
 from devproxy.logs.levels import Levels
+from devproxy.logs.marks import Marks
 from devproxy.logs.records import Chunk, Record, records_of, trim
 from devproxy.logs.segments import Segments
 
@@ -33,7 +34,7 @@ class Log:
     Args:
         directory: where the segments lie (made if need be, 0700); None: memory only.
         session_id: names the session in line ids; letters, digits, `.` and `_`, no space.
-    Owns: the open segments, the topic; `close` ends both.
+    Owns: the open segments, the topic, the marks; `close` ends them.
     """
 
     def __init__(self, directory: Path | None, session_id: str, settings: Logs) -> None:
@@ -44,6 +45,7 @@ class Log:
         self._sources: dict[tuple[str, str], Source] = {}
         self._segments: dict[str, Segments] = {}
         self._disk = Disk()
+        self.marks = Marks(directory, session_id)
         if directory:
             try:
                 register(directory, session_id)
@@ -99,6 +101,7 @@ class Log:
         for source in self._sources.values():
             source.flush()
         self.topic.close()
+        self.marks.close()
         for segments in self._segments.values():
             segments.close()
 

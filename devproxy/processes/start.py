@@ -45,7 +45,7 @@ class Starter:
 
     session: its id; origin: the gateway's URL; shell: the environment devproxy runs in; size: columns and
     rows of the children's terminals; source: the log's way in, by service and stream; last_line: the
-    number of the log's last line.
+    number of the log's last line; starting: told each service's name just before its child is started.
     """
 
     session: str
@@ -55,6 +55,7 @@ class Starter:
     guard: Guard
     source: Callable[[str, str], Source]
     last_line: Callable[[], int]
+    starting: Callable[[str], None]
 
     def environment(self, spec: model.Service, port: int | None) -> Environment:
         """The environment of a service's child.
@@ -70,6 +71,7 @@ class Starter:
         """
         assert spec.command is not None
         environment, first_line = self.environment(spec, port), self.last_line()
+        self.starting(spec.name)
         child = spawn(Command(spec.command, spec.dir, environment.values, spec.stderr == "separate", self.size()))
         self.guard.add(child.pid, spec.name, port)
         sources = {stream: self.source(spec.name, stream) for stream in child.outputs.values()}

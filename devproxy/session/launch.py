@@ -10,11 +10,13 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devproxy.config.model import Config
 from devproxy.errors import DevproxyError
-from devproxy.logs.log import Log
+from devproxy.logs.log import Log, Source
+from devproxy.logs.tail import LogFiles, Wanted
 from devproxy.ports.probe import PortInUse, bind_loopback, choose
 from devproxy.processes.reaper import adopt_orphans
 from devproxy.processes.start import Started, Starter, start_early
@@ -70,12 +72,18 @@ class Launch:
             guard=self.custody,
             source=self.log.source,
             last_line=lambda: self.log.topic.last,
+            starting=partial(self.log.marks.add, "restart"),
         )
         self.children: dict[str, Started | DevproxyError] = {}
+        # Before the children start: what they append from then on is theirs.
+        self.log_files = LogFiles(log_files(config), partial(Source, self.log), self._warn)
 
     def say(self, text: str) -> None:
         """A line of devproxy's own, from whatever thread."""
         self.tell(text)
+
+    def _warn(self, text: str) -> None:
+        self.log.say(text, level="warning")
 
     def _bind(self, port: int) -> "list[socket.socket]":
         """The public port on both loopback families; another one if it is held: never a question, never a kill."""
@@ -128,6 +136,11 @@ class Launch:
         for sock in self.sockets:
             sock.close()
         self.log.close()
+
+
+def log_files(config: Config) -> list[Wanted]:
+    """The files that the services log into."""
+    return [(declared.name, declared.dir, declared.log_files) for declared in config.services if declared.log_files]
 
 
 def terminal_size() -> tuple[int, int]:

@@ -45,6 +45,9 @@ if TYPE_CHECKING:
 GATEWAY_GRACE_SECONDS: Final = 2.0
 RING_EVENTS: Final = 2000
 
+SAVE_QUIET_SECONDS: Final = 0.1
+"""About how long after a save it is told: the kernel's events are collected, then a quiet moment is waited for."""
+
 LAST_WORDS_SECONDS: Final = 1.0
 """How long a terminal may take to show the last lines; one that stands still does not keep us."""
 
@@ -126,6 +129,7 @@ class Session:
                 self.place.socket.chmod(0o600)
                 self.place.announce({"url": self.origin, "name": self.config.name, "started": self.started})
                 running.append(tasks.create_task(self._watching.run()))
+                running.append(tasks.create_task(self._launch.log_files.run()))
                 control.preload()
                 await self._ending.wait()
                 await self._shut_down(gateway)
@@ -180,6 +184,7 @@ class Session:
         if alive:
             self.log.say(f"stopping {', '.join(reversed(alive))} (Ctrl-C again to stop at once)")
         await self.supervisor.stop_all()
+        self._launch.log_files.finish()
         self.events.close()
         self.live.close()
         self.log.say("stopped")
@@ -197,6 +202,7 @@ class Session:
         if life.state != before.state:
             self._happened(StateChanged(name, life.state, before.state, time.time()))
             if life.state == "ready":
+                self.log.marks.add("ready", name)
                 self._tell_pages("ready", service=name)
             elif before.state == "ready":
                 self._tell_pages("down", service=name, state=life.state)
@@ -256,11 +262,13 @@ class Session:
     def _saved(self, name: str, paths: frozenset[Path]) -> None:
         shown = sorted(os.path.relpath(path, self.config.root) for path in paths)
         self.log.say(f"{name}: {shown[0]}{f' and {len(shown) - 1} more' if len(shown) > 1 else ''} saved")
+        self.log.marks.add("save", name, time.time() - SAVE_QUIET_SECONDS)
         self._happened(Saved(tuple(shown), (name,), time.time()))
         self.supervisor.saved(name)
 
     def _reload(self, change: dict[str, Any]) -> None:
         self._tell_pages("reload", **change)
+        self.log.marks.add("save", "", time.time() - SAVE_QUIET_SECONDS)
         self._happened(Reloaded(tuple(change.get("paths", ())), time.time()))
 
 

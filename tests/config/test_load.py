@@ -349,7 +349,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("[reload]\ninject = true", 2, "reload.inject", 'expected one of "auto", "always", "never"; got true'),
     ("[logs]\nsegments = 0", 2, "logs.segments", "from 1 to 10000"),
     # Keys that a later version fills.
-    (f"{WEB}log_files = ['x.log']", 4, "services.web.log_files", "not yet supported"),
+    (f"{WEB}log_files = 'x.log'", 4, "services.web.log_files", "a list of files or globs"),
     (f"{WEB}profiles = ['e2e']", 4, "services.web.profiles", "not yet supported"),
     (f"{WEB}instances = 2", 4, "services.web.instances", "not yet supported: 2"),
     (f"{WEB}start = 'on-demand'", 4, "services.web.start", 'not yet supported: "on-demand"'),

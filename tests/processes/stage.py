@@ -96,6 +96,7 @@ class Stage:
             size=lambda: (90, 30),
             guard=self,
             source=self.log.source,
+            starting=lambda name: None,
             last_line=lambda: self.log.topic.last,
         )
         around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed)

@@ -12,6 +12,7 @@ from pathlib import Path
 import httpx
 import psutil
 
+from devproxy.logs import marks
 from devproxy.paths import socket_path, state_dir
 from devproxy.ports import records
 from devproxy.session.place import SESSION_FILE
@@ -171,3 +172,23 @@ def test_a_static_folder_and_an_url_need_no_process(tmp_path: Path, devproxy: St
     answer = httpx.get(f"{session.url}/api/x", headers={"Accept": "application/json"})
     assert answer.status_code in (502, 503)
     assert "not started by devproxy" in answer.text
+
+
+def test_what_a_service_writes_into_its_log_files_is_in_its_log(tmp_path: Path, devproxy: Start) -> None:
+    (tmp_path / "dev.log").write_text("before\n")
+    writes = "echo 'from the file' >> dev.log; exec sleep 1000"
+    write_config(tmp_path, f'[services.job]\nkind = "worker"\ncommand = "{writes}"\nlog_files = ["dev.log"]\n')
+    session = devproxy(tmp_path)
+    assert "job      | before" not in session.wait_for("job      | from the file")
+    session.stop()
+
+
+def test_starts_and_readiness_are_noted_where_logs_finds_them(tmp_path: Path, devproxy: Start) -> None:
+    write_config(tmp_path, API)
+    session = devproxy(tmp_path).wait_ready()
+    directory = state_dir(tmp_path) / "logs"
+    started, ready = marks.last(directory, "restart", ["api"]), marks.last(directory, "ready", ["api"])
+    assert started is not None
+    assert ready is not None
+    assert started.time_us < ready.time_us
+    session.stop()
