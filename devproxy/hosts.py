@@ -13,6 +13,7 @@ from collections.abc import Iterable
 Wire = bytes | str
 
 MAX_HOST = 253  # bytes of a DNS name, RFC 1035 §2.3.4
+MAX_LABEL = 63
 MAX_AUTHORITY = MAX_HOST + len(".:65535")
 DEFAULT_PORTS = {"http": 80, "https": 443}
 
@@ -95,6 +96,19 @@ class AllowedHosts:
         """Whether a request for `host` (as `split_host` returns it) may be served."""
         # A name in front of the suffix is certain: split_host lets no label be empty.
         return host in self._exact or is_loopback_name(host) or host.endswith(self._suffixes)
+
+
+def branch_host(branch: str, name: str) -> str:
+    """A loopback name for a branch of a project: `fix-login.shop.localhost`. Empty when there is no branch,
+    or nothing of it (or of the name) can stand in a host name.
+    """
+    labels = [dns_label(branch), dns_label(name)]
+    return ".".join([*labels, "localhost"]) if all(labels) else ""
+
+
+def dns_label(text: str) -> str:
+    """The text as one DNS label: letters, digits and single hyphens between them. Source: RFC 1035 §2.3.1."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")[:MAX_LABEL].rstrip("-")
 
 
 def same_origin(origin: Wire, scheme: str, host: Wire) -> bool:

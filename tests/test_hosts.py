@@ -4,7 +4,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devproxy.hosts import AllowedHosts, BadHost, is_loopback_name, origin_allowed, same_origin, split_host
+from devproxy.hosts import (
+    AllowedHosts,
+    BadHost,
+    branch_host,
+    is_loopback_name,
+    origin_allowed,
+    same_origin,
+    split_host,
+)
 
 SPLIT = {
     "localhost": ("localhost", None),
@@ -272,3 +280,27 @@ def test_a_page_of_the_gateway_by_any_of_its_names_is_allowed(origin: str, host:
 def test_any_other_page_is_refused(origin: str, host: str) -> None:
     assert not origin_allowed(origin, host, "http", ALLOWED)
     assert not origin_allowed(origin.encode(), host.encode(), "http", ALLOWED)
+
+
+@pytest.mark.parametrize(
+    ("branch", "name", "host"),
+    [
+        ("main", "shop", "main.shop.localhost"),
+        ("feature/Login_Form", "My Shop", "feature-login-form.my-shop.localhost"),
+        ("fix--#12/", "shop", "fix-12.shop.localhost"),
+        ("xn--80ak6aa92e", "shop", "xn-80ak6aa92e.shop.localhost"),  # not somebody's international name
+        ("x" * 62 + "/y", "shop", f"{'x' * 62}.shop.localhost"),
+        ("", "shop", ""),
+        ("ветка", "shop", ""),
+        ("main", "!", ""),
+    ],
+)
+def test_a_branch_has_a_loopback_name_that_is_admitted(branch: str, name: str, host: str) -> None:
+    assert branch_host(branch, name) == host
+    assert not host or AllowedHosts().admits(split_host(f"{host}:4400")[0])
+
+
+@given(st.text(), st.text(min_size=1))
+def test_whatever_a_branch_is_called_its_name_is_a_host_name(branch: str, name: str) -> None:
+    host = branch_host(branch, name)
+    assert not host or is_loopback_name(split_host(host)[0])

@@ -123,6 +123,7 @@ class Screen:
             f"  {bold('devproxy')}  {session.config.name}  {dim(heading)}",
             "",
             f"  {paint('➜', '32', colored=self._colored)}  {bold(session.origin)}",
+            *(f"     {url}" for url in status.urls[1:]),
             f"     {dim('dashboard')}  {self._dashboard(session)}",
             "",
             *rows,

@@ -53,7 +53,7 @@ def table(found: dict[str, Any], *, colored: bool) -> list[str]:
     from devproxy.cli.console import paint, printable
 
     bold = paint(printable(found["name"]), "1", colored=colored)
-    lines = [f"{bold}  {found['url']}  pid {found['pid']}", ""]
+    lines = [f"{bold}  {'  '.join(found['urls'] or [found['url']])}  pid {found['pid']}", ""]
     rows = [row(service, time.time()) for service in found["services"]]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     for service, cells in zip(found["services"], rows, strict=True):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from devproxy.config import model
-from devproxy.errors import DevproxyError
+from devproxy.errors import DevproxyError, PortHeld
 from devproxy.processes.child import Child, Command, spawn
 from devproxy.processes.environment import Environment, build
 
@@ -86,13 +86,14 @@ def start_early(
 ) -> None:
     """Start, before there is a loop, what depends on nothing; `children` gets each child, or why there is none.
 
-    Raises: PortHeld: by `claim`; what was started before stays in `children`.
+    Raises: PortHeld: by `claim`, for a service that is not optional; what was started before stays in `children`.
     """
     for spec in specs:
         if spec.command is None or spec.start != "auto" or spec.depends_on:
             continue
-        port = claim(spec, False)
         try:
-            children[spec.name] = starter.start(spec, port)
+            children[spec.name] = starter.start(spec, claim(spec, False))
         except DevproxyError as error:
+            if isinstance(error, PortHeld) and not spec.optional:
+                raise
             children[spec.name] = error

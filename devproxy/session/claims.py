@@ -1,17 +1,20 @@
 """Ports for services: free as they are, freed, changed, or refused, by the verdicts of devproxy.ports.
 
-Runs before there is a loop, and later in threads, several at once; it waits on the outside world.
+Runs before there is a loop, and later in threads, several at once; it waits on the outside world. From its
+claim until it rests, a service's port is leased: no other devproxy of this user takes it meanwhile.
 """
 
 import threading
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
 from devproxy.config.model import Service
 from devproxy.errors import PortHeld
+from devproxy.ports.leases import Leases
+from devproxy.ports.memory import Memory
 from devproxy.ports.probe import choose, is_free
 
 if TYPE_CHECKING:
@@ -42,7 +45,8 @@ class Claims:
     """Which service has which port.
 
     Args: services: all that have a port; movable: the names of those that may be given another port than they
-    usually have; say: tells what was done, from any thread.
+    usually have; say: tells what was done, from any thread; linked: this is a linked worktree, which leaves the
+    usual ports to the primary one.
     """
 
     def __init__(
@@ -52,11 +56,18 @@ class Claims:
         movable: Collection[str],
         manners: Manners,
         say: Callable[[str], None],
+        *,
+        leases: Leases,
+        memory: Memory,
+        linked: bool = False,
     ) -> None:
         self._root = root
         self._movable = frozenset(movable)
         self._manners = manners
         self._say = say
+        self._leases = leases
+        self._memory = memory
+        self._linked = linked
         self._fixed = {service.port for service in services if isinstance(service.port, int)}
         self._given: dict[str, int] = {}
         self._giving = threading.Lock()  # two threads must not choose the same port; never held while waiting
@@ -64,6 +75,17 @@ class Claims:
     def ask_no_more(self) -> None:
         """From now on decide as without a terminal: it shows the session, and its keys mean something else."""
         self._manners = replace(self._manners, ask=None)
+
+    def claim_all(self, services: Iterable[Service]) -> None:
+        """Claim the ports of these, so that one that is held is told before anything is started.
+
+        An optional one is no reason to start nothing: it is told of when its turn comes.
+
+        Raises: PortHeld: by `claim`.
+        """
+        for service in services:
+            if not service.optional:
+                self.claim(service, again=False)
 
     def claim(self, service: Service, again: bool) -> int | None:
         """See that the service's port binds; return it, or None if it listens nowhere in particular.
@@ -73,19 +95,60 @@ class Claims:
         """
         if service.port is None:
             return None
-        port = self._given.get(service.name)
-        if port is None:
-            port = self._choose_for(service, LOWEST_AUTO) if service.port == "auto" else service.port
-        if not is_free(port) and not (again and self._waited_for(port)):
-            port = self._settle(service, port)
+        port = wanted = self._given.get(service.name) or self._preferred(service)
+        try:
+            if not self._leases.take(wanted):
+                port = self._instead(service, wanted)
+            elif not is_free(wanted) and not (again and self._waited_for(wanted)):
+                port = self._settle(service, wanted)
+        except PortHeld:
+            self._leases.give_back(wanted)
+            raise
+        if port != wanted:
+            self._leases.give_back(wanted)
         self._given[service.name] = port
+        if port != service.port:
+            self._memory.keep(service.name, port)
         return port
 
+    def release(self, name: str) -> None:
+        """The service rests: others may have its port. It is claimed anew before the service starts again."""
+        if (port := self._given.get(name)) is not None:
+            self._leases.give_back(port)
+
+    def _preferred(self, service: Service) -> int:
+        """Its port if nobody is in the way: the usual one, or what it had before."""
+        usual = service.port
+        if isinstance(usual, int) and not (self._linked and service.name in self._movable):
+            return usual
+        known = self._memory.recall(service.name)
+        if known is not None and known not in self._fixed | set(self._given.values()):
+            return known
+        return self._choose_for(service, usual + 1 if isinstance(usual, int) else LOWEST_AUTO)
+
     def _choose_for(self, service: Service, lowest: int) -> int:
-        """Give it a free port that no other service has, or will have."""
+        """Give it a free port: the one that it had before, or one that nobody has, or will have."""
         with self._giving:
-            self._given[service.name] = port = choose(lowest, self._fixed | set(self._given.values()))
+            taken = self._fixed | set(self._given.values())
+            known = self._memory.recall(service.name)
+            if known is not None and known not in taken and is_free(known) and self._leases.take(known):
+                port = known
+            else:
+                taken |= self._memory.of_others()
+                while not self._leases.take(port := choose(lowest, taken)):
+                    taken.add(port)
+            self._given[service.name] = port
         return port
+
+    def _instead(self, service: Service, port: int) -> int:
+        """Another devproxy has just taken the port, and is about to use it."""
+        owner = self._leases.owner(port)
+        who = f"another devproxy{f' (pid {owner})' if owner else ''}, which starts there"
+        if service.name not in self._movable:
+            raise PortHeld(f"port {port}, which {service.name} needs, is taken by {who}", hint=_hint(port))
+        other = self._choose_for(service, port + 1)
+        self._say(f"{service.name}: port {port} is taken by {who}; it gets {other} instead")
+        return other
 
     def _waited_for(self, port: int) -> bool:
         deadline = time.monotonic() + OWN_RELEASE_SECONDS
@@ -113,7 +176,7 @@ class Claims:
         if choice == "quit":
             raise PortHeld(
                 f"port {port}, which {service.name} needs, is held by {_names(judged)}: {worst.reason}",
-                hint=worst.hint or f"free it with `devproxy kill-port {port}`, or change the service's port",
+                hint=worst.hint or _hint(port),
             )
         outcome = free(port, judged, self._root, force=self._manners.force, tell=self._tell(service, port))
         if not isinstance(outcome, Freed):
@@ -133,11 +196,17 @@ class Claims:
             return "free"
         if "untouchable" in kinds:
             return "another" if movable else "quit"
+        if service.port == "auto":
+            return "another"  # one is as good as another: nothing to ask, and nobody to end
         if self._manners.yes or self._manners.force:
             return "free"
         if self._manners.ask is not None:
             return self._manners.ask(service, port, judged, movable)
         return "another" if movable else "quit"
+
+
+def _hint(port: int) -> str:
+    return f'free it with `devproxy kill-port {port}`, or let a free one be chosen: port = "auto"'
 
 
 def _names(judged: "list[Judged]") -> str:

@@ -11,21 +11,22 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from devproxy import paths
+from devproxy.config.checkout import checkout_of
 from devproxy.config.model import Config
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log, Source
 from devproxy.logs.tail import LogFiles, Wanted
-from devproxy.ports.probe import PortInUse, bind_loopback, choose
+from devproxy.ports.leases import Leases
+from devproxy.ports.memory import Memory
 from devproxy.processes.reaper import adopt_orphans
 from devproxy.processes.start import Started, Starter, start_early
 from devproxy.session.claims import Claims, Manners
 from devproxy.session.custody import Custody
+from devproxy.session.front import bind_front
 from devproxy.session.place import Place
-
-if TYPE_CHECKING:
-    import socket
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a polite kill, and the terminal that was closed: all end a session in the same way."""
@@ -49,7 +50,7 @@ class Options:
 class Launch:
     """The start of one run. `start`, then hand it to a Session; or `abandon` it.
 
-    Owns: the log, the public sockets and the children, until the session takes them.
+    Owns: the log, the public sockets, the leases and the children, until the session takes them.
     """
 
     def __init__(self, config: Config, place: Place, options: Options) -> None:
@@ -58,11 +59,22 @@ class Launch:
         self.options = options
         self.began = time.time()
         self.log = Log(place.logs, place.id, config.logs)
-        self.sockets = self._bind(options.port or config.port)
+        memory, linked = Memory(place.state, config.root), checkout_of(config.root).linked
+        self.sockets = bind_front(config.port, memory, asked=options.port, linked=linked, say=self.log.say)
         self.port: int = self.sockets[0].getsockname()[1]
         self.origin = f"http://localhost:{self.port}"
         self.custody = Custody(place.state, config.root, place.id)
-        self.claims = Claims(config.root, config.services, options.movable, options.manners, self.say)
+        self.leases = Leases(paths.state_home())
+        self.claims = Claims(
+            config.root,
+            config.services,
+            options.movable,
+            options.manners,
+            self.say,
+            leases=self.leases,
+            memory=memory,
+            linked=linked,
+        )
         self.tell: Callable[[str], None] = self.log.say  # the session has it told in its loop
         self.starter = Starter(
             session=place.id,
@@ -85,19 +97,10 @@ class Launch:
     def _warn(self, text: str) -> None:
         self.log.say(text, level="warning")
 
-    def _bind(self, port: int) -> "list[socket.socket]":
-        """The public port on both loopback families; another one if it is held: never a question, never a kill."""
-        try:
-            return bind_loopback(port)
-        except PortInUse:
-            other = choose(port + 1)
-            self.log.say(f"port {port} is in use; this session is on {other}", level="warning")
-            return bind_loopback(other)
-
     def start(self) -> None:
-        """Say what is being done, then start what can be started at once.
+        """Say what is being done, claim the ports, then start what can be started at once.
 
-        Raises: PortHeld: a service's port cannot be had.
+        Raises: PortHeld: a service's port cannot be had; nothing was started.
         """
         self.log.say(self._intent())
         for missing in self.options.plan.get("missing", ()):
@@ -106,6 +109,9 @@ class Launch:
             self.log.say(note)
         adopt_orphans()
         self.custody.end_leftovers(self.log.say)
+        self.claims.claim_all(
+            each for each in self.config.services if each.command is not None and each.start == "auto"
+        )
         start_early(self.config.services, self.claims.claim, self.starter, self.children)
 
     def _intent(self) -> str:
@@ -133,6 +139,7 @@ class Launch:
     def abandon(self) -> None:
         """Give up: what was started is ended by the guard."""
         self.custody.close()
+        self.leases.close()
         for sock in self.sockets:
             sock.close()
         self.log.close()

@@ -17,19 +17,20 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from devproxy.config.checkout import checkout_of
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
 from devproxy.events import Event, Reloaded, Saved, StateChanged
 from devproxy.gateway.gateway import Gateway
 from devproxy.gateway.mount import Mount
-from devproxy.hosts import AllowedHosts
+from devproxy.hosts import AllowedHosts, branch_host
 from devproxy.hub.topic import Topic, TopicClosed
 from devproxy.logs.levels import last_traceback
 from devproxy.logs.records import records_of
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service, Surroundings
-from devproxy.processes.supervisor import Supervisor
+from devproxy.processes.supervisor import RESTING, Supervisor
 from devproxy.proxy.exchange import Failure
 from devproxy.proxy.failures import Outage
 from devproxy.proxy.routes import RouteTable
@@ -140,6 +141,7 @@ class Session:
             self._reaper.stop()
             await self._backends.close()
             self._launch.custody.close()
+            self._launch.leases.close()
             self.log.close()
 
     def _gateway(self, control: Mount) -> Gateway:
@@ -176,6 +178,12 @@ class Session:
         self.supervisor.resize(*terminal_size())
 
     @property
+    def urls(self) -> list[str]:
+        """Where it can be seen: the origin, and a name that only this branch has (and cookies of its own)."""
+        branch = branch_host(checkout_of(self.config.root).branch, self.config.name)
+        return [self.origin, f"http://{branch}:{self.port}"] if branch else [self.origin]
+
+    @property
     def is_ending(self) -> bool:
         return self._ending.is_set()
 
@@ -199,6 +207,8 @@ class Session:
         state = "stopped" if life.next == "stopped" else life.state
         if (upstream := self._backends.of_child(name)) is not None:
             upstream.become(state, service.addresses)
+        if life.state in RESTING:
+            self._launch.claims.release(name)
         if life.state != before.state:
             self._happened(StateChanged(name, life.state, before.state, time.time()))
             if life.state == "ready":

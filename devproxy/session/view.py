@@ -73,7 +73,7 @@ class SessionView:
             pid=os.getpid(),
             url=session.origin,
             ready=session.supervisor.is_ready and not session.is_ending,
-            urls=[session.origin],
+            urls=session.urls,
             services=services,
             session=session.place.id,
             version=__version__,

@@ -17,6 +17,9 @@ from devproxy.config import model
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log
 from devproxy.logs.records import records_of
+from devproxy.paths import state_home
+from devproxy.ports.leases import Leases
+from devproxy.ports.memory import Memory
 from devproxy.processes.environment import MARKER
 from devproxy.processes.guarding import GuardLink
 from devproxy.processes.lifecycle import Life
@@ -87,7 +90,8 @@ class Stage:
         self.lines_at: dict[tuple[str, str], list[str]] = {}  # what a service had printed as a state began
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
-        claims = Claims(Path("/"), specs, (), Manners(), self.log.say)
+        self._leases, memory = Leases(state_home()), Memory(state_home(), Path("/"))
+        claims = Claims(Path("/"), specs, (), Manners(), self.log.say, leases=self._leases, memory=memory)
         self._specs, self._claim = specs, claims.claim
         self._starter = Starter(
             session=self.session,
@@ -170,6 +174,7 @@ class Stage:
 
     def close(self) -> None:
         self._link.close()
+        self._leases.close()
         self.log.close()
 
 

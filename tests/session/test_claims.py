@@ -11,14 +11,17 @@ import pytest
 
 from devproxy.config.model import Service
 from devproxy.errors import PortHeld
-from devproxy.paths import make_state_dir
+from devproxy.paths import make_state_dir, state_home
 from devproxy.ports import identity, records
 from devproxy.ports.facts import Judged
-from devproxy.ports.probe import is_free
+from devproxy.ports.leases import Leases
+from devproxy.ports.memory import Memory
+from devproxy.ports.probe import choose, is_free
 from devproxy.ports.records import ChildRecord
-from devproxy.session.claims import Choice, Claims, Manners
+from devproxy.session.claims import LOWEST_AUTO, Choice, Claims, Manners
 from tests.processes.stage import LISTEN, python, spec
 from tests.support import free_port, until
+from tests.support.race import race
 
 Hold = Callable[..., subprocess.Popen[bytes]]
 
@@ -26,11 +29,28 @@ Hold = Callable[..., subprocess.Popen[bytes]]
 class Claiming:
     """Claims in a project, and all that they said."""
 
+    leases: Leases  # of this process: set by the fixture below
+
     def __init__(
-        self, root: Path, *services: Service, movable: tuple[str, ...] = (), manners: Manners | None = None
+        self,
+        root: Path,
+        *services: Service,
+        movable: tuple[str, ...] = (),
+        manners: Manners | None = None,
+        linked: bool = False,
     ) -> None:
         self.said: list[str] = []
-        self.claims = Claims(root, services, movable, manners or Manners(), self.said.append)
+        memory = Memory(make_state_dir(root), root)
+        self.claims = Claims(
+            root,
+            services,
+            movable,
+            manners or Manners(),
+            self.said.append,
+            leases=self.leases,
+            memory=memory,
+            linked=linked,
+        )
 
     def __call__(self, service: Service, *, again: bool = False) -> int | None:
         return self.claims.claim(service, again)
@@ -38,6 +58,15 @@ class Claiming:
 
 def api(root: Path, port: object, name: str = "api") -> Service:
     return spec(root, "true", name, port=port)
+
+
+@pytest.fixture(autouse=True)
+def leases(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leases]:
+    """This process's leases."""
+    leases = Leases(state_home())
+    monkeypatch.setattr(Claiming, "leases", leases, raising=False)
+    yield leases
+    leases.close()
 
 
 @pytest.fixture
@@ -200,3 +229,154 @@ def test_after_its_own_child_a_port_is_waited_for(root: Path, hold: Hold, monkey
         ending.kill()
         ending.wait()
         assert claimed.result(5) == port
+
+
+# -- kept, and kept apart
+
+
+def test_an_automatic_port_is_the_same_after_a_restart_of_the_session(root: Path, hold: Hold) -> None:
+    service, lowest = api(root, "auto"), choose(LOWEST_AUTO)
+    in_the_way = hold(lowest)
+    first = Claiming(root)(service)
+    in_the_way.kill()
+    in_the_way.wait()
+    assert first != lowest
+    assert Claiming(root)(service) == first  # and not the lowest one that is free now
+
+
+def test_what_another_root_was_given_is_not_given_to_this_one(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    first = Claiming(tmp_path / "other")(api(tmp_path / "other", "auto"))
+    assert Claiming(root)(api(root, "auto")) != first
+
+
+def test_an_automatic_port_that_somebody_else_took_is_changed_without_a_question(root: Path, hold: Hold) -> None:
+    service = api(root, "auto")
+    first = Claiming(root)(service)
+    assert first is not None
+    neighbour = hold(first)
+    claiming = Claiming(root, movable=("api",), manners=Manners(ask=lambda *_: pytest.fail("asked"), yes=True))
+    second = claiming(service)
+    assert second not in (None, first)
+    assert f"it gets {second} instead" in claiming.said[-1]
+    assert neighbour.poll() is None
+    assert Claiming(root, movable=("api",))(service) == second
+
+
+def test_what_an_earlier_session_left_on_our_automatic_port_is_freed(root: Path, hold: Hold) -> None:
+    service = api(root, "auto")
+    port = Claiming(root)(service)
+    assert port is not None
+    child = hold(port)
+    who = identity.of(child.pid)
+    assert who is not None
+    record = ChildRecord("api", child.pid, who.create_time, identity.boot_id(), child.pid, (port,), 2**22 - 1, 1.0)
+    records.save(make_state_dir(root), [record])
+    assert Claiming(root, movable=("api",))(service) == port
+    assert child.wait(5)
+
+
+def test_a_service_that_was_moved_gets_the_same_other_port_again(root: Path, hold: Hold) -> None:
+    usual = free_port()
+    neighbour = hold(usual)
+    moved = Claiming(root, movable=("api",))(api(root, usual))
+    with closing(socket.create_server(("127.0.0.1", usual + 1 if moved != usual + 1 else usual + 2))):
+        assert Claiming(root, movable=("api",))(api(root, usual)) == moved
+    neighbour.kill()
+    neighbour.wait()
+    assert Claiming(root, movable=("api",))(api(root, usual)) == usual
+
+
+def test_a_linked_worktree_leaves_usual_ports_to_the_primary_one_and_keeps_its_own(root: Path) -> None:
+    usual = free_port()
+    linked = Claiming(root, movable=("api",), linked=True)(api(root, usual))
+    assert linked is not None and linked > usual
+    assert Claiming(root, movable=("api",), linked=True)(api(root, usual)) == linked
+
+
+def test_a_port_that_is_meant_is_the_same_in_a_linked_worktree(root: Path) -> None:
+    usual = free_port()
+    assert Claiming(root, linked=True)(api(root, usual)) == usual
+
+
+RACER = """
+import sys
+from pathlib import Path
+from devproxy.config.model import Service
+from devproxy.errors import PortHeld
+from devproxy.paths import make_state_dir, state_home
+from devproxy.ports.leases import Leases
+from devproxy.ports.memory import Memory
+from devproxy.session.claims import Claims, Manners
+
+root = Path(sys.argv[1])
+root.mkdir()
+port = "auto" if sys.argv[2] == "auto" else int(sys.argv[2])
+movable = ["api"] if sys.argv[3] == "movable" else []
+service = Service("api", "backend", root, command="true", port=port)
+memory = Memory(make_state_dir(root), root)
+claims = Claims(root, [service], movable, Manners(), lambda _: None, leases=Leases(state_home()), memory=memory)
+print("ready", flush=True)
+sys.stdin.readline()
+try:
+    print(claims.claim(service, False), flush=True)
+except PortHeld as held:
+    print(held.message, flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.parametrize("port", ["auto", "usual"])
+def test_sessions_that_choose_at_the_same_instant_get_different_ports(tmp_path: Path, port: str) -> None:
+    """None of them binds: a look at the port would find it free for all."""
+    wanted = "auto" if port == "auto" else free_port()
+    ports = race(RACER, [(tmp_path / f"root{number}", wanted, "movable") for number in range(6)])
+    assert len({int(each) for each in ports}) == 6, ports
+
+
+def test_of_sessions_that_need_the_same_port_at_the_same_instant_one_gets_it(tmp_path: Path) -> None:
+    port = free_port()
+    said = race(RACER, [(tmp_path / f"root{number}", port, "fixed") for number in range(4)])
+    assert sorted(said, key=len)[0] == str(port)
+    refused = sorted(said, key=len)[1:]
+    assert all(each.startswith(f"port {port}, which api needs, is taken by another devproxy (pid ") for each in refused)
+
+
+def test_who_rests_lets_others_have_its_port(root: Path, tmp_path: Path) -> None:
+    port = free_port()
+    claiming = Claiming(root)
+    assert claiming(api(root, port)) == port
+    [refused] = race(RACER, [(tmp_path / "one", port, "fixed")])
+    claiming.claims.release("api")
+    [had] = race(RACER, [(tmp_path / "two", port, "fixed")])
+    assert (refused.startswith(f"port {port}, which api needs"), had) == (True, str(port))
+
+
+def test_a_port_that_could_not_be_had_is_not_kept_from_others(root: Path, hold: Hold, tmp_path: Path) -> None:
+    port = free_port()
+    neighbour = hold(port)
+    claiming = Claiming(root)
+    with pytest.raises(PortHeld):
+        claiming(api(root, port))
+    neighbour.kill()
+    neighbour.wait()
+    assert race(RACER, [(tmp_path / "other", port, "fixed")]) == [str(port)]
+
+
+# -- all at once, before anything is started
+
+
+def test_all_ports_are_claimed_and_the_first_that_is_held_is_told(root: Path, hold: Hold) -> None:
+    free, held = free_port(), free_port()
+    hold(held)
+    services = [api(root, free, "web"), api(root, None, "worker"), api(root, held)]
+    with pytest.raises(PortHeld) as raised:
+        Claiming(root, *services).claims.claim_all(services)
+    assert f"port {held}, which api needs" in raised.value.message
+
+
+def test_an_optional_service_is_no_reason_to_start_nothing(root: Path, hold: Hold) -> None:
+    held = free_port()
+    hold(held)
+    service = spec(root, "true", "api", port=held, optional=True)
+    Claiming(root, service).claims.claim_all([service])

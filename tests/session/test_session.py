@@ -127,10 +127,10 @@ def test_a_held_port_is_exit_3_with_its_holder_and_leaves_nothing_running(tmp_pa
     assert [one for one in left if is_alive(one) and one.cwd() == str(tmp_path)] == []
 
 
-def test_a_port_found_held_later_is_that_services_crash_and_nobody_elses(tmp_path: Path, devproxy: Start) -> None:
+def test_a_held_port_of_an_optional_service_is_its_crash_and_nobody_elses(tmp_path: Path, devproxy: Start) -> None:
     with closing(socket.create_server(("127.0.0.1", free_port()))) as mine:
         port = mine.getsockname()[1]
-        late = f'kind = "backend"\ncommand = "true"\nport = {port}\ndepends_on = {{ api = "ready" }}\n'
+        late = f'kind = "backend"\ncommand = "true"\noptional = true\nport = {port}\ndepends_on = {{ api = "ready" }}\n'
         write_config(tmp_path, f"{API}[services.late]\n{late}")
         session = devproxy(tmp_path)
         session.wait_for(f"late could not be started: port {port}, which late needs, is held by")
