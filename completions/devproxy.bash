@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up proxy demo status ls logs open start stop restart down kill-port plan init'
+            argument='up proxy demo status ls env logs open start stop restart down kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
@@ -58,6 +58,13 @@ _devproxy() {
             ;;
         ls)
             options='--json --help -h'
+            ;;
+        env)
+            options='--directory -C --all -a --show-secrets --json --help -h'
+            argument='@services'
+            case $prev in
+                -C | --directory) value='@folders' ;;
+            esac
             ;;
         logs)
             options='--follow -f --lines -n --since --until --grep --level --json --no-color --directory -C --help -h'

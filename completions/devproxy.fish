@@ -38,6 +38,7 @@ complete -c devproxy -n "__devproxy_is ''" -a proxy -d 'Only the gateway, in fro
 complete -c devproxy -n "__devproxy_is ''" -a demo -d 'Try devproxy on a small bundled project'
 complete -c devproxy -n "__devproxy_is ''" -a status -d 'Show the services of the running session'
 complete -c devproxy -n "__devproxy_is ''" -a ls -d 'Show the sessions on this machine'
+complete -c devproxy -n "__devproxy_is ''" -a env -d 'Show a service\'s variables, and where each came from'
 complete -c devproxy -n "__devproxy_is ''" -a logs -d 'Read what the services printed, live or afterwards'
 complete -c devproxy -n "__devproxy_is ''" -a open -d 'Open the running project in the browser'
 complete -c devproxy -n "__devproxy_is ''" -a start -d 'Start services that are stopped'
@@ -77,6 +78,13 @@ complete -c devproxy -n "__devproxy_is status" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is ls" -l json -d 'Print one JSON object, for scripts'
 complete -c devproxy -n "__devproxy_is ls" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is env" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is env" -s a -l all -d 'Also what is as in the shell'
+complete -c devproxy -n "__devproxy_is env" -l show-secrets -d 'Do not mask passwords, keys, tokens'
+complete -c devproxy -n "__devproxy_is env" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is env" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is env" -a '(__devproxy_names services)' -d Service
 
 complete -c devproxy -n "__devproxy_is logs" -s f -l follow -d 'Go on with each line as it is printed'
 complete -c devproxy -n "__devproxy_is logs" -s n -l lines -x -d 'The last N, or all'

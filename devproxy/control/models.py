@@ -80,12 +80,47 @@ class LogPage:
     dropped: int = 0
 
 
+Origin = Literal["file", "shell", "service", "devproxy"]
+
+
+@dataclass(frozen=True, slots=True)
+class Assigned:
+    """A variable's value, and who gave it. where: the file and line, the table of the config, or why."""
+
+    value: str
+    origin: Origin  # a .env file, devproxy's own environment, the service's `env`, devproxy
+    where: str
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable: the value that counts, and those that it hides, strongest first."""
+
+    name: str
+    value: str
+    origin: Origin
+    where: str
+    masked: bool = False
+    overridden: list[Assigned] = field(default_factory=list)
+
+
 @dataclass(frozen=True, slots=True)
 class Environment:
-    """What a service's process gets as its environment; only ever sent through the Unix socket."""
+    """What a service's process gets as its environment; only ever sent through the Unix socket.
 
+    pid: the process that has it; None: none runs, and the next one would get this. withheld: the shell's
+    variables that it does not get, and why.
+    """
+
+    schema: int = field(default=SCHEMA, kw_only=True)
     service: str
     env: dict[str, str]
+    pid: int | None = None
+    variables: list[Variable] = field(default_factory=list)
+    withheld: dict[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

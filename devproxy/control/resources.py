@@ -65,10 +65,10 @@ async def restart_service(request: Request, name: str) -> ServiceStatus:
     return find_service(target, name)
 
 
-async def service_env(request: Request, name: str) -> Environment:
-    """The environment that a service's process gets."""
+async def service_env(request: Request, name: str, show_secrets: bool = False) -> Environment:
+    """The environment that a service's process gets, and where each value came from; secrets masked."""
     target = target_of(request)
-    return Environment(name, target.env(find_service(target, name).name))
+    return target.env(find_service(target, name).name, show_secrets=show_secrets)
 
 
 async def plan(request: Request) -> dict[str, Any]:

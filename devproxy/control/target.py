@@ -6,7 +6,7 @@ Every method but the three commands answers at once from what the session knows;
 from typing import Any, Protocol
 
 from devproxy.control.access import Keys
-from devproxy.control.models import SessionStatus
+from devproxy.control.models import Environment, SessionStatus
 from devproxy.events import Event
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
@@ -59,7 +59,7 @@ class Target(Protocol):
     def metrics(self) -> dict[str, float]:
         """Counters and gauges by name; seconds and bytes say so in the name."""
 
-    def env(self, service: str) -> dict[str, str]:
+    def env(self, service: str, *, show_secrets: bool) -> Environment:
         """The environment of one service's process; the name is known to exist."""
 
     async def start(self, service: str) -> None:

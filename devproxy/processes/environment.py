@@ -63,13 +63,13 @@ def build(
     *,
     origin: str,
     session: str,
-    port: int | None,
+    port: int | Literal["auto"] | None,
     tty: bool = True,
 ) -> Environment:
     """The environment of one service's child.
 
     Args: shell: the environment devproxy runs in; origin: the gateway's URL, without a slash; session: the
-    session's id; port: the port the service is to listen on.
+    session's id; port: the port the service is to listen on ("auto": not known yet).
     Raises: ConfigError: a `.env` file of the service is broken, or cannot be read.
     """
     layers = _Layers()
@@ -139,7 +139,9 @@ def _put_first_in_path(layers: _Layers, venv: Path | None) -> None:
     layers.assign("PATH", ":".join(folders) or os.defpath, why)
 
 
-def _assign(layers: _Layers, service: Service, *, origin: str, session: str, port: int | None) -> None:
+def _assign(
+    layers: _Layers, service: Service, *, origin: str, session: str, port: int | Literal["auto"] | None
+) -> None:
     """What is devproxy's to say."""
     names = [name for case in ("NO_PROXY", "no_proxy") for name in (layers.get(case) or "").split(",")]
     without_proxy = ",".join(dict.fromkeys([*filter(None, map(str.strip, names)), *LOOPBACK_NAMES]))

@@ -118,6 +118,10 @@ class Service:
         """Whether everything it was told has been handled."""
         return self._inbox.empty()
 
+    def next_environment(self) -> Environment:
+        """What its next child would get. Raises: ConfigError: a `.env` file is broken."""
+        return self._around.starter.environment(self.spec, self.port)
+
     def prepare(self, early: Started | DevproxyError) -> None:
         """It was started before there was a loop, or could not be; `run` takes over from here."""
         self._early = early

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from devproxy import __version__
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
-from devproxy.control.models import LastExit, ServiceStatus, SessionStatus
+from devproxy.control.models import Environment, LastExit, ServiceStatus, SessionStatus
 from devproxy.errors import UsageError
 from devproxy.events import Event, rfc3339
 from devproxy.hub.topic import Topic
@@ -19,6 +19,7 @@ from devproxy.logs.log import Log
 from devproxy.processes.service import Service
 from devproxy.proxy.head import BadHead, parse_request
 from devproxy.proxy.routes import CompiledRoute
+from devproxy.session.environments import declared_in, describe
 from devproxy.session.words import exit_words, signal_name
 
 if TYPE_CHECKING:
@@ -142,9 +143,15 @@ class SessionView:
             "devproxy_uptime_seconds": datetime.now(UTC).timestamp() - self._session.started,
         }
 
-    def env(self, service: str) -> dict[str, str]:
-        found = self._session.supervisor.services.get(service)
-        return found.environment.values if found is not None and found.environment is not None else {}
+    def env(self, service: str, *, show_secrets: bool) -> Environment:
+        session = self._session
+        found = session.supervisor.services.get(service)
+        if found is None:
+            raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
+        pid, environment = (found.child.pid, found.environment) if found.child is not None else (None, None)
+        environment = environment or found.next_environment()
+        declared = declared_in(session.config, found.spec)
+        return describe(found.spec.name, environment, declared, pid=pid, show_secrets=show_secrets)
 
     async def start(self, service: str) -> None:
         await self._ask(service, self._session.supervisor.ask_start)

@@ -14,10 +14,13 @@ from fastapi import FastAPI
 
 from devproxy.config.model import Logs
 from devproxy.control.access import Keys
-from devproxy.control.models import LastExit, ServiceStatus, SessionStatus, State
+from devproxy.control.models import Environment, LastExit, ServiceStatus, SessionStatus, State
 from devproxy.events import Event, StateChanged, rfc3339
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
+from devproxy.processes import environment
+from devproxy.processes.environment import Value
+from devproxy.session.environments import describe
 
 BOOT = "b00t"
 PORT = 4400
@@ -59,8 +62,10 @@ class SmallSession:
     def metrics(self) -> dict[str, float]:
         return {"log_lines_total": self.log.topic.last}
 
-    def env(self, service: str) -> dict[str, str]:
-        return {"SECRET_OF": service}
+    def env(self, service: str, *, show_secrets: bool) -> Environment:
+        given = {"DEBUG": (Value("1", "service"), Value("0", "file", ".env:1")), "API_KEY": (Value(service, "shell"),)}
+        found = environment.Environment(given, {"PORT": "each service has a port of its own"})
+        return describe(service, found, f"[services.{service}] env", pid=11, show_secrets=show_secrets)
 
     async def start(self, service: str) -> None:
         self.become(service, "crashed" if self.fails_to_start else "ready")

@@ -65,11 +65,21 @@ def test_an_unknown_service_is_a_problem_that_names_the_nearest(method: str, pat
     assert problem["exit_code"] == 2
 
 
-def test_the_environment_is_the_services_own() -> None:
-    assert ask(SmallSession(), "GET", "services/api/env").json() == {
-        "service": "api",
-        "env": {"SECRET_OF": "api"},
-    }
+def test_the_environment_has_each_value_with_its_origin_and_secrets_masked() -> None:
+    found = ask(SmallSession(), "GET", "services/api/env").json()
+    assert (found["schema"], found["service"], found["pid"]) == (1, "api", 11)
+    assert found["env"] == {"DEBUG": "1", "API_KEY": "********"}
+    assert found["withheld"] == {"PORT": "each service has a port of its own"}
+    [key, debug] = found["variables"]
+    assert (key["name"], key["value"], key["origin"], key["masked"]) == ("API_KEY", "********", "shell", True)
+    assert (debug["value"], debug["origin"], debug["where"]) == ("1", "service", "[services.api] env")
+    assert debug["overridden"] == [{"value": "0", "origin": "file", "where": ".env:1"}]
+
+
+def test_secrets_are_shown_to_who_asks_for_them() -> None:
+    found = ask(SmallSession(), "GET", "services/api/env", params={"show_secrets": "true"}).json()
+    assert found["env"]["API_KEY"] == "api"
+    assert not any(one["masked"] for one in found["variables"])
 
 
 def test_routes_pass_the_question_on() -> None:
