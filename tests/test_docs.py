@@ -315,6 +315,7 @@ ROWS: tuple[tuple[str, ...], ...] = (
     ("crashed", "failing"),
     ("ready",),
     ("stopped", "done"),
+    ("blocked",),
 )
 
 

@@ -109,7 +109,7 @@ def wait_settled(
         now = {service["name"]: service for service in listed if service["name"] in before}
         for name, service in now.items():
             if has_failed(verb, before[name], service):
-                raise ServiceFailed(failure(service), hint=f"see devproxy logs {name}")
+                raise ServiceFailed(failure(service), hint=f"see devproxy logs {service['blocked_by'] or name}")
         late = [name for name, service in now.items() if not is_settled(verb, before[name], service)]
         if not late:
             return {name: now[name] for name in before}  # in the order that was typed
@@ -128,15 +128,20 @@ def is_settled(verb: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
 
 
 def has_failed(verb: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
-    """Whether what was to come up is down; the state it had before does not count."""
-    down = now["state"] in ("crashed", "failing", "stopped")
-    return verb != "stop" and down and now["since"] != before["since"]
+    """Whether what was to come up is down, or waits in vain; the state it had before does not count."""
+    if verb == "stop":
+        return False
+    if now["state"] == "waiting":
+        return bool(now["given_up"])
+    return now["state"] in ("crashed", "failing", "stopped") and now["since"] != before["since"]
 
 
 def failure(service: dict[str, Any]) -> str:
     """What became of a service, in words."""
     from devproxy.cli.status import exit_words
 
+    if service["blocked_by"]:
+        return f"{service['name']} {service['message']}"
     words = f"{service['name']} is {service['state']}"
     if service.get("message"):
         return f"{words}: {service['message']}"

@@ -17,7 +17,6 @@ from devproxy.paths import make_state_dir
 LISTEN_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.03
 PATIENCE: Final = 3  # restarts after crashes, some seconds in all: the database it needs may have come up meanwhile
-SETTLED: Final = ("crashed", "failing")
 
 
 def start_detached(
@@ -97,18 +96,19 @@ def _ready(client: Client, root: Path, wait: float) -> dict[str, Any]:
             return status
         broken = [one for one in status["services"] if _is_lost(one)]
         if broken or time.monotonic() > deadline:
-            late = broken or [one for one in status["services"] if one["state"] not in ("ready", "done")]
+            required = [one for one in status["services"] if one["required"]]
+            late = broken or [one for one in required if one["state"] not in ("ready", "done")]
             report = _report(client, late, "failed" if broken else f"not ready after {wait:g} s")
-            kind = MissingProgram if broken and all(map(_was_not_found, broken)) else ServiceFailed
+            causes = [one for one in broken if not one["blocked_by"]]
+            kind = MissingProgram if causes and all(map(_was_not_found, causes)) else ServiceFailed
             raise kind(report, hint="the session still runs: devproxy logs shows more, devproxy down stops it")
         time.sleep(POLL_SECONDS)
 
 
 def _is_lost(service: dict[str, Any]) -> bool:
     """It will not become ready by itself. One that starts again by a timer may, a few times."""
-    if service["optional"] or service["state"] not in SETTLED:
-        return False
-    return service["restarts"] >= PATIENCE or "starts again in" not in (service["message"] or "")
+    is_looping = service["state"] == "crashed" and service["restarts"] >= PATIENCE
+    return bool(service["required"] and (service["given_up"] or is_looping))
 
 
 def _was_not_found(service: dict[str, Any]) -> bool:
@@ -117,10 +117,14 @@ def _was_not_found(service: dict[str, Any]) -> bool:
 
 
 def _report(client: Client, services: list[dict[str, Any]], what: str) -> str:
-    """Who is not ready, with the last lines each has printed."""
+    """Who is not ready, each with the last lines of who is the cause of it: itself, or what it waits for."""
     parts = []
+    shown = set()
     for service in services:
-        parts.append(f"{service['name']} {what}: {service['message'] or service['state']}")
-        page = client.get("/api/logs", service=service["name"], limit=10)
-        parts += [f"  {service['name']} | {record['text']}" for record in page["records"]]
+        name, message = service["name"], service["message"] or service["state"]
+        cause = service["blocked_by"] or name
+        parts.append(f"{name} {message}" if service["blocked_by"] else f"{name} {what}: {message}")
+        page = {"records": []} if cause in shown else client.get("/api/logs", service=cause, limit=10)
+        parts += [f"  {cause} | {record['text']}" for record in page["records"]]
+        shown.add(cause)
     return "\n".join(parts)

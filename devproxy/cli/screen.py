@@ -184,8 +184,10 @@ class Screen:
                 self._lines.shown = frozenset(pressed.services)
                 self._say(f"  showing {' '.join(pressed.services) or 'all services'}\n")
             case "restart":
-                for name in pressed.services or tuple(session.supervisor.services):
+                for name in pressed.services:
                     session.supervisor.ask_restart(name)
+                if not pressed.services:
+                    session.supervisor.restart_all()
 
     def _suspend(self, session: "Session") -> None:
         """Ctrl-Z: the whole tree stops, the terminal gets its modes back, then we stop; fg undoes it all."""
@@ -203,7 +205,7 @@ class Screen:
 
 def _settled(session: "Session", name: str) -> bool:
     service = session.supervisor.services[name]
-    return service.life.state in SETTLED or service.spec.start == "manual"
+    return service.life.state in SETTLED or session.supervisor.has_given_up(name)
 
 
 def frameworks_of(plan: dict[str, Any]) -> dict[str, str]:

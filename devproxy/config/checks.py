@@ -42,6 +42,8 @@ def check_dependencies(services: Sequence[Service], path: KeyPath, problems: Pro
                 problems.add(where, f"no service {show(name)}{hint}")
             elif condition == "exited-ok" and needed.command is None:
                 problems.add(where, f'{name} has no command, so it never exits; expected "ready" or "started"')
+            elif condition == "exited-ok" and needed.restart == "always":
+                problems.add(where, f'{name} is started again whenever it exits; give it restart = "on-failure"')
 
 
 def find_cycle(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

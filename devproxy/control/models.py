@@ -36,11 +36,14 @@ class ServiceStatus:
     last_exit: LastExit | None = None
     message: str | None = None  # why it is in this state, for a person
     optional: bool = False
+    required: bool = True  # the session is not ready without it
+    given_up: bool = False  # it will not become ready by itself, or waits for one that will not
+    blocked_by: str | None = None  # the service for which it waits in vain, perhaps through others
 
 
 @dataclass(frozen=True, slots=True)
 class SessionStatus:
-    """`api/status` and `status --json`. Ready: every service that is not optional is ready or done."""
+    """`api/status` and `status --json`. Ready: every required service is ready or done."""
 
     schema: int = field(default=SCHEMA, kw_only=True)  # first, as a reader decides by it
     name: str

@@ -10,5 +10,6 @@ shell.py       what a command line becomes (pure)  reaper.py      who has exited
 guard.py       ends the groups if we are killed    readiness.py   may it take traffic?
 environment.py what a child finds in its environment, and where each value came from (pure)
 env_files.py   .env files by python-dotenv's rules, strictly
-supervisor.py  all services: dependencies, reverse stop
+supervisor.py  all services: who may start, reverse stop
+dependencies.py   who depends on whom (pure)
 """

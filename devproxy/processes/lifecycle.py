@@ -86,6 +86,11 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class Wanted:
+    """It is to start when what it depends on is there."""
+
+
+@dataclass(frozen=True, slots=True)
 class PortFree:
     """Its port binds (or it has none)."""
 
@@ -152,8 +157,8 @@ class RetryDue:
 
 
 Event = (
-    Begin | PortFree | PortHeld | Spawned | SpawnFailed | BecameReady | BecameUnready | Exited | Saved | RestartAsked
-    | StopAsked | RetryDue
+    Begin | Wanted | PortFree | PortHeld | Spawned | SpawnFailed | BecameReady | BecameUnready | Exited | Saved
+    | RestartAsked | StopAsked | RetryDue
 )  # fmt: skip
 
 
@@ -209,6 +214,8 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
     match event:
         case Begin():
             return _begin(life)
+        case Wanted() if not life.alive and not _claims(life):
+            return replace(life, state="waiting", backoff=None, reason=""), []
         case RestartAsked():
             return _again(replace(life, deaths=0))
         case Saved():

@@ -53,6 +53,11 @@ class Subject:
     run: Callable[[str], "asyncio.Future[Exit]"]
 
 
+def is_declared(ready: Ready) -> bool:
+    """Whether the service says itself when it is ready."""
+    return bool(ready.http or ready.port or ready.log or ready.command or ready.started)
+
+
 async def wait_ready(ready: Ready, subject: Subject) -> Readiness:
     """Wait until the service may take traffic.
 

@@ -38,9 +38,10 @@ from devproxy.processes.lifecycle import (
     Spawn,
     Spawned,
     SpawnFailed,
+    StopAsked,
     step,
 )
-from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, wait_ready
+from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, is_declared, wait_ready
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.start import Source, Started, Starter
 from devproxy.processes.tree import Tree
@@ -125,7 +126,14 @@ class Service:
     def prepare(self, early: Started | DevproxyError) -> None:
         """It was started before there was a loop, or could not be; `run` takes over from here."""
         self._early = early
-        self.tell(Begin())
+        self._settle(Begin())
+
+    def leave_out(self) -> None:
+        """It is not to run for now; said before there is a loop."""
+        self._settle(StopAsked())
+
+    def _settle(self, event: Event) -> None:
+        self.tell(event)
         while not self._inbox.empty():
             self._handle(self._inbox.get_nowait())
 
@@ -205,6 +213,8 @@ class Service:
         self._tasks.create_task(work)
 
     def _start_probe(self, generation: int) -> None:
+        if self.life.rules.finite and not is_declared(self.spec.ready):
+            return  # a task is there for its end: it is done, or it has failed
         assert self._tasks is not None
         self._probe = self._tasks.create_task(self._wait_ready(generation))
 

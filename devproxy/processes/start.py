@@ -86,10 +86,12 @@ def start_early(
 ) -> None:
     """Start, before there is a loop, what depends on nothing; `children` gets each child, or why there is none.
 
+    Args: specs: of the services that are to run.
+
     Raises: PortHeld: by `claim`, for a service that is not optional; what was started before stays in `children`.
     """
     for spec in specs:
-        if spec.command is None or spec.start != "auto" or spec.depends_on:
+        if spec.command is None or spec.depends_on:
             continue
         try:
             children[spec.name] = starter.start(spec, claim(spec, False))

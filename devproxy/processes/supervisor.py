@@ -1,15 +1,15 @@
 """All services of a session: who may start when, and how all are stopped.
 
-A service starts when what it depends on is there; the order of stopping is that of starting, reversed.
+A service that is wanted starts when what it depends on is there; the order of stopping is that of starting, reversed.
 """
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 
-from devproxy.config import model
 from devproxy.errors import DevproxyError
-from devproxy.processes.lifecycle import Begin, Life, RestartAsked, Saved, StopAsked
+from devproxy.processes.dependencies import Wait, has_given_up, levels, satisfies, waits, with_needs
+from devproxy.processes.lifecycle import Begin, Life, RestartAsked, Saved, StopAsked, Wanted
 from devproxy.processes.service import Service
 from devproxy.processes.start import Started
 
@@ -19,21 +19,29 @@ RESTING = frozenset({"stopped", "done", "crashed"})
 class Supervisor:
     """Owns the services that are ours to run; `run` is their task group.
 
-    Args: services: in the order of their declaration.
+    Args: services: in the order of their declaration; wanted: the names of those that are to run. The others are
+    stopped until somebody starts them.
     """
 
-    def __init__(self, services: Iterable[Service]) -> None:
+    def __init__(self, services: Iterable[Service], wanted: Collection[str]) -> None:
         self.services = {service.spec.name: service for service in services}
-        self._levels = levels([service.spec for service in self.services.values()])
-        self._begun: set[str] = set()
+        self._specs = {name: service.spec for name, service in self.services.items()}
+        self._levels = levels([*self._specs.values()])
+        self._expected = frozenset(wanted)
+        self._wanted = {name for name in self.services if name in wanted}
+        self._waiting: set[str] = set()  # wanted, but what they depend on is not there yet
         self._stopping = False
         self._changed = asyncio.Event()
 
     def prepare(self, early: Mapping[str, Started | DevproxyError]) -> None:
         """Take over what was started before there was a loop, or could not be."""
-        self._begun |= early.keys()
-        for name, child in early.items():
-            self.services[name].prepare(child)
+        for name, service in self.services.items():
+            if name in early:
+                service.prepare(early[name])
+            elif name in self._wanted:
+                self._waiting.add(name)
+            else:
+                service.leave_out()
 
     async def run(self) -> None:
         """Run all services until cancelled."""
@@ -47,45 +55,68 @@ class Supervisor:
         self._changed.set()
         if self._stopping:
             return
-        for service in self.services.values():
-            name = service.spec.name
-            if name not in self._begun and service.spec.start == "auto" and self._may_start(service.spec):
-                self._begun.add(name)
-                service.tell(Begin())
+        for name in self.services:
+            if name in self._waiting and self._may_start(name):
+                self._waiting.discard(name)
+                self.services[name].tell(Begin())
 
-    def _may_start(self, spec: model.Service) -> bool:
+    def _may_start(self, name: str) -> bool:
         return all(
-            satisfies(self.services[name].life, condition)
-            for name, condition in spec.depends_on.items()
-            if name in self.services
+            satisfies(self.services[needed].life, condition)
+            for needed, condition in self._specs[name].depends_on.items()
+            if needed in self.services
         )
 
-    def waits_for(self, name: str) -> list[str]:
-        """What a service that has not begun still waits for, as "db to be ready"."""
-        if name in self._begun:
-            return []
-        words = {"started": "start", "ready": "be ready", "exited-ok": "finish"}
-        return [
-            f"{other} to {words[condition]}"
-            for other, condition in self.services[name].spec.depends_on.items()
-            if other in self.services and not satisfies(self.services[other].life, condition)
-        ]
+    def waits_for(self, name: str) -> tuple[Wait, ...]:
+        """What a service that has not begun still waits for."""
+        return waits(name, self._specs, self._lives()) if name in self._waiting else ()
+
+    def _lives(self) -> dict[str, Life]:
+        return {name: service.life for name, service in self.services.items()}
 
     # -- what people ask
 
     def ask_start(self, name: str) -> None:
-        """Start a service; KeyError if there is none."""
-        self._begun.add(name)
-        self.services[name].tell(Begin())
+        """Start a service, and before it what it depends on; asked again, it waits for that no longer.
+
+        Raises: KeyError: there is none of that name.
+        """
+        if name in self._waiting:
+            self._waiting.discard(name)
+            self.services[name].tell(Begin())
+            return
+        for each in with_needs([name], self._specs):
+            life = self.services[each].life
+            self._wanted.add(each)
+            if each != name and (life.alive or life.state == "done" or each in self._waiting):
+                continue
+            if life.alive or self._may_start(each):
+                self.services[each].tell(Begin())
+            else:
+                self._waiting.add(each)
+                self.services[each].tell(Wanted())
 
     def ask_restart(self, name: str) -> None:
-        """Restart a service, or start it if it does not run."""
-        self._begun.add(name)
-        self.services[name].tell(RestartAsked())
+        """Restart a service; start it if it does not run. One that waits for its dependencies goes on waiting."""
+        if name in self._waiting:
+            return
+        if self.services[name].life.alive or self._may_start(name):
+            self._wanted.add(name)
+            self.services[name].tell(RestartAsked())
+        else:
+            self.ask_start(name)
+
+    def restart_all(self) -> None:
+        """Restart all that runs, or should; what was stopped, is done, or was never started stays so."""
+        for name, service in self.services.items():
+            if name in self._wanted and service.life.state not in ("stopped", "done"):
+                self.ask_restart(name)
 
     def ask_stop(self, name: str) -> None:
-        """Stop a service."""
-        self._begun.add(name)
+        """Stop a service. The session is ready without it only if it was not to run in the first place."""
+        self._waiting.discard(name)
+        if name not in self._expected:
+            self._wanted.discard(name)
         self.services[name].tell(StopAsked())
 
     def saved(self, name: str) -> None:
@@ -127,45 +158,22 @@ class Supervisor:
         """The services whose trees are not gone yet."""
         return [name for name, service in self.services.items() if service.life.alive]
 
+    def is_required(self, name: str) -> bool:
+        """Whether the session is not ready without it."""
+        return name in self._wanted and not self._specs[name].optional
+
     @property
     def is_ready(self) -> bool:
         """Whether all that must be up, is."""
         return all(
-            service.life.state in ("ready", "done")
-            for service in self.services.values()
-            if not service.spec.optional and service.spec.start == "auto"
+            service.life.state in ("ready", "done") for name, service in self.services.items() if self.is_required(name)
         )
 
+    def has_given_up(self, name: str) -> bool:
+        """Whether a service will not become ready by itself, or waits for one that will not."""
+        life = self.services[name].life
+        return has_given_up(life) or any(wait.is_vain for wait in self.waits_for(name))
+
     def failed(self) -> list[str]:
-        """The required services that rest without being ready, and will not come back by themselves."""
-        return [
-            name
-            for name, service in self.services.items()
-            if not service.spec.optional
-            and service.spec.start == "auto"
-            and (service.life.state == "failing" or (service.life.state == "crashed" and service.life.backoff is None))
-        ]
-
-
-def satisfies(life: Life, condition: model.Condition) -> bool:
-    """Whether a dependency in this life fulfils its condition."""
-    if condition == "exited-ok":
-        return life.state == "done"
-    if condition == "ready":
-        return life.state in ("ready", "done")
-    return life.state in ("starting", "ready", "failing", "done")
-
-
-def levels(specs: list[model.Service]) -> list[list[str]]:
-    """The names in layers: each depends only on earlier layers. Cycles were refused when the config was read."""
-    left = {spec.name: set(spec.depends_on) for spec in specs}
-    known = set(left)
-    result: list[list[str]] = []
-    while left:
-        layer = [name for name, needs in left.items() if not (needs & known & set(left))]
-        if not layer:
-            raise AssertionError(f"a dependency cycle among {sorted(left)}")
-        result.append(layer)
-        for name in layer:
-            del left[name]
-    return result
+        """The required services that will not become ready by themselves."""
+        return [name for name in self.services if self.is_required(name) and self.has_given_up(name)]

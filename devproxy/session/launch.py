@@ -16,6 +16,7 @@ from typing import Any
 from devproxy import paths
 from devproxy.config.checkout import checkout_of
 from devproxy.config.model import Config
+from devproxy.config.selection import select
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log, Source
 from devproxy.logs.tail import LogFiles, Wanted
@@ -38,22 +39,27 @@ PREFIX_COLUMNS = 12
 @dataclass(frozen=True, slots=True)
 class Options:
     """What the command line may change. port: the public one; plan: what `api/plan` shows; movable: the
-    services that may be given another port than their usual one; verbose: say more in the log."""
+    services that may be given another port than their usual one; verbose: say more in the log; services, profiles:
+    what is to run, by name (none: all that starts by itself)."""
 
     port: int | None = None
     manners: Manners = field(default_factory=Manners)
     plan: dict[str, Any] = field(default_factory=dict)
     movable: frozenset[str] = frozenset()
     verbose: bool = False
+    services: tuple[str, ...] = ()
+    profiles: tuple[str, ...] = ()
 
 
 class Launch:
     """The start of one run. `start`, then hand it to a Session; or `abandon` it.
 
+    Raises: UsageError: the options name a service or a profile that there is not.
     Owns: the log, the public sockets, the leases and the children, until the session takes them.
     """
 
     def __init__(self, config: Config, place: Place, options: Options) -> None:
+        self.wanted = select(config.services, options.services, options.profiles)
         self.config = config
         self.place = place
         self.options = options
@@ -109,17 +115,20 @@ class Launch:
             self.log.say(note)
         adopt_orphans()
         self.custody.end_leftovers(self.log.say)
-        self.claims.claim_all(
-            each for each in self.config.services if each.command is not None and each.start == "auto"
-        )
-        start_early(self.config.services, self.claims.claim, self.starter, self.children)
+        wanted = [each for each in self.config.services if each.name in self.wanted]
+        self.claims.claim_all(each for each in wanted if each.command is not None)
+        start_early(wanted, self.claims.claim, self.starter, self.children)
 
     def _intent(self) -> str:
         """What is being done, in a sentence."""
         where = f" (from {self.config.source.name})" if self.config.source is not None else ""
-        ours = [declared.name for declared in self.config.services if declared.url is None]
+        ours = [declared for declared in self.config.services if declared.url is None]
         if ours:
-            return f"{self.config.name}{where}: starting {', '.join(ours)} behind {self.origin}"
+            named = [one.name for one in ours if one.static is not None or one.name in self.wanted]
+            starting = f"starting {', '.join(named) or 'nothing'} behind {self.origin}"
+            left_out = [one.name for one in ours if one.name not in named]
+            rest = f"; left out: {', '.join(left_out)} (devproxy start {left_out[0]})" if left_out else ""
+            return f"{self.config.name}{where}: {starting}{rest}"
         urls = ", ".join(declared.url for declared in self.config.services if declared.url is not None)
         return f"{self.config.name}{where}: {self.origin} stands in front of {urls}"
 

@@ -17,7 +17,7 @@ def describe(
     life: Life | None,
     port: int | None,
     url: str = "",
-    waits_for: Sequence[str] = (),
+    waits_for: str = "",
     lines: Sequence[str] = (),
     traceback: Sequence[str] = (),
 ) -> Outage:
@@ -48,13 +48,12 @@ def describe(
 
 
 def _words(
-    failure: Failure, name: str, life: Life, state: str, port: int | None, waits_for: Sequence[str]
+    failure: Failure, name: str, life: Life, state: str, port: int | None, waits_for: str
 ) -> tuple[str, str, str]:
     restart = f"Or restart it by hand: `devproxy restart {name}`."
     match state:
         case "waiting":
-            waiting = f"It waits for {' and '.join(waits_for)}." if waits_for else ""
-            return f"{name} has not started yet", waiting, ""
+            return f"{name} has not started yet", f"It waits for {waits_for}." if waits_for else "", ""
         case "freeing" | "starting" | "restarting":
             return f"{name} is {'restarting' if state == 'restarting' else 'starting'}", "", ""
         case "crashed":
@@ -66,6 +65,8 @@ def _words(
             return f"{name} has crashed", why, f"Start it again: `devproxy restart {name}`."
         case "failing":
             return f"{name} is failing", life.reason, restart
+        case "stopped" if not life.generation:
+            return f"{name} is not started", "It was left out of this session.", f"Start it: `devproxy start {name}`."
         case "stopped" | "done":
             return (
                 f"{name} does not run",

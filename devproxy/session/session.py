@@ -95,11 +95,12 @@ class Session:
             changed=self._changed,
         )
         routed = {name for route in self.config.routes for name in route.to}
-        return Supervisor(
+        services = [
             Service(declared, surroundings, listens=_listens(declared, routed))
             for declared in self.config.services
             if declared.command is not None
-        )
+        ]
+        return Supervisor(services, self._launch.wanted)
 
     # -- the run
 
@@ -223,6 +224,19 @@ class Session:
             pid = f" (pid {service.child.pid})" if service.child is not None else ""
             self.log.say(f"{name}: {before.state} → {life.state}{pid}", level="debug")
         self.supervisor.notice()
+        if not self.is_ending:
+            self._tell_dependents()
+
+    def _tell_dependents(self) -> None:
+        """Say who waits in vain, once; requests for such a one are not held any longer."""
+        for name in self.supervisor.services:
+            waits = self.supervisor.waits_for(name)
+            state = "blocked" if any(wait.is_vain for wait in waits) else "waiting"
+            upstream = self._backends.of_child(name)
+            if waits and upstream is not None and upstream.state != state:
+                upstream.become(state)
+                if state == "blocked":
+                    self.log.say(f"{name} waits for {words.waits_words(waits)}", level="error")
 
     def _happened(self, event: Event) -> None:
         if not self.events.closed:  # at the very end nobody listens any more
@@ -262,7 +276,7 @@ class Session:
             service=name,
             life=service.life,
             port=service.port,
-            waits_for=self.supervisor.waits_for(name),
+            waits_for=words.waits_words(self.supervisor.waits_for(name)),
             lines=[record.text for record in records],
             traceback=[record.text for record in last_traceback(self.log.last_lines(name, 200))],
         )

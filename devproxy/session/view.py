@@ -20,7 +20,7 @@ from devproxy.processes.service import Service
 from devproxy.proxy.head import BadHead, parse_request
 from devproxy.proxy.routes import CompiledRoute
 from devproxy.session.environments import declared_in, describe
-from devproxy.session.words import exit_words, signal_name
+from devproxy.session.words import exit_words, signal_name, waits_words
 
 if TYPE_CHECKING:
     from devproxy.session.session import Session
@@ -90,6 +90,7 @@ class SessionView:
         life = service.life
         host, port = service.addresses[0] if service.addresses else ("", service.port)
         name = f"[{host}]" if ":" in host else host
+        waits = self._session.supervisor.waits_for(declared.name)
         return ServiceStatus(
             name=declared.name,
             kind=declared.kind,
@@ -102,12 +103,17 @@ class SessionView:
             last_exit=_last_exit(service),
             message=self._message(service),
             optional=declared.optional,
+            required=self._session.supervisor.is_required(declared.name),
+            given_up=self._session.supervisor.has_given_up(declared.name),
+            blocked_by=next((wait.culprit for wait in waits if wait.is_vain), None),
         )
 
     def _message(self, service: Service) -> str | None:
-        life = service.life
-        if waits := self._session.supervisor.waits_for(service.spec.name):
-            return f"waits for {' and '.join(waits)}"
+        life, name = service.life, service.spec.name
+        if waits := self._session.supervisor.waits_for(name):
+            return f"waits for {waits_words(waits)}"
+        if life.state == "stopped" and not life.generation:
+            return f"not started; devproxy start {name} starts it"
         if life.state in ("crashed", "failing"):
             why = life.reason or (exit_words(life.exit) if life.exit is not None else "")
             if life.backoff is not None:
@@ -163,16 +169,16 @@ class SessionView:
         await self._ask(service, self._session.supervisor.ask_restart)
 
     async def _ask(self, service: str, ask: Callable[[str], None]) -> None:
-        """Ask, and return once the service's life shows it.
+        """Ask, and return once the service's life shows it, and those of what it depends on.
 
         Raises: UsageError: a folder or a URL has no process that could be started or stopped.
         """
-        found = self._session.supervisor.services.get(service)
-        if found is None:
+        services = self._session.supervisor.services
+        if service not in services:
             raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
         ask(service)
-        while not found.is_idle:  # noqa: ASYNC110 - not a wait on time: turns of the loop
-            await asyncio.sleep(0)  # its task handles what it was told in the loop's next turns
+        while not all(each.is_idle for each in services.values()):  # noqa: ASYNC110 - not a wait on time: turns of the loop
+            await asyncio.sleep(0)  # their tasks handle what they were told in the loop's next turns
 
     def stop_session(self) -> None:
         self._session.end()

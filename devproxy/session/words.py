@@ -1,9 +1,13 @@
 """What a change is called in the log, and how an exit is told. Pure."""
 
 import signal
+from collections.abc import Sequence
 from typing import Final
 
+from devproxy.processes.dependencies import Wait
 from devproxy.processes.lifecycle import Exit, Life
+
+_TO: Final = {"started": "start", "ready": "be ready", "exited-ok": "finish"}
 
 # Source: POSIX, Shell Command Language, 2.8.2 Exit Status for Commands.
 _SHELL_CODES: Final = {126: " (a command cannot be executed)", 127: " (a command was not found)"}
@@ -46,6 +50,27 @@ def change_words(name: str, before: Life, life: Life, *, ready_seconds: float | 
         case "stopped" if before.alive:
             return f"{name} stopped", "info"
     return "", "info"
+
+
+def waits_words(waits: Sequence[Wait]) -> str:
+    """What is waited for: "db to be ready and seed, which crashed: exited with code 1"."""
+    return " and ".join(map(_wait_words, waits))
+
+
+def _wait_words(wait: Wait) -> str:
+    name, life = wait.service, wait.life
+    if life.state == "crashed":
+        why = life.reason or (exit_words(life.exit) if life.exit is not None else "it ended")
+        return f"{name}, which crashed: {why}" + (
+            f" (it starts again in {life.backoff:g} s)" if life.backoff is not None else ""
+        )
+    if life.state == "failing":
+        return f"{name}, which is failing: {life.reason}"
+    if life.state == "stopped":
+        return f"{name}, which is stopped"
+    if wait.is_vain:
+        return f"{name}, which waits for {waits_words(wait.behind)}"
+    return f"{name} to {_TO[wait.condition]}"
 
 
 def _death(life: Life) -> str:

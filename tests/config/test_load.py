@@ -236,6 +236,12 @@ WRONG: list[tuple[str, int, str, str]] = [
         "services.web.depends_on.x",
         "never exits",
     ),
+    (
+        f"{WEB}depends_on = {{ x = 'exited-ok' }}\n[services.x]\ncommand = 'x'\nrestart = 'always'",
+        4,
+        "services.web.depends_on.x",
+        "started again whenever it exits",
+    ),
     (f"{WEB}ready = {{ http = 'health' }}", 4, "services.web.ready.http", 'a path such as "/health"'),
     (f"{WEB}ready = {{ log = '(' }}", 4, "services.web.ready.log", "expected a regex"),
     (f"{WEB}ready = {{ port = true, log = 'x' }}", 4, "services.web.ready.log", "port is there too"),

@@ -178,6 +178,23 @@ def test_a_service_that_crashes_over_and_over_is_exit_4_too(tmp_path: Path, run:
     assert "no database" in done.stderr
 
 
+def test_who_waits_for_a_service_that_failed_is_exit_4_with_its_reason_and_the_others_last_lines(
+    tmp_path: Path, run: Devproxy
+) -> None:
+    config = BROKEN.replace("COMMAND", "exec {python} server.py api") + (
+        '[services.migrate]\nkind = "task"\ncommand = "echo no such table; exit 3"\noptional = true\n'
+    )
+    write_config(tmp_path, config.replace("restart =", 'depends_on = { migrate = "exited-ok" }\nrestart ='))
+    done = run(tmp_path, "up", "-d", "--wait", "--port", str(free_port()), code=4)  # long before 60 s
+    assert "api waits for migrate, which crashed: exited with code 3\n    migrate | no such table" in done.stderr
+    # So do the commands that wait for one service, and the page of who waits.
+    assert "api waits for migrate, which crashed" in run(tmp_path, "restart", "api", code=4).stderr
+    url = status(run, tmp_path)["url"]
+    page = httpx.get(f"{url}/api/x", headers={"Accept": "text/html"}, timeout=20)
+    assert page.status_code == 503
+    assert "migrate, which crashed: exited with code 3" in page.text
+
+
 @pytest.mark.parametrize("command", ['["no-such-program-here"]', '"no-such-program-here --now"'], ids=["list", "shell"])
 def test_a_missing_program_is_exit_6_and_named(tmp_path: Path, run: Devproxy, command: str) -> None:
     write_config(tmp_path, BROKEN.replace('"COMMAND"', command))

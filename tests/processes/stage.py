@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 
 from devproxy.config import model
+from devproxy.config.selection import select
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log
 from devproxy.logs.records import records_of
@@ -92,7 +93,8 @@ class Stage:
         self._link = GuardLink(f"{MARKER}={self.session}")
         self._leases, memory = Leases(state_home()), Memory(state_home(), Path("/"))
         claims = Claims(Path("/"), specs, (), Manners(), self.log.say, leases=self._leases, memory=memory)
-        self._specs, self._claim = specs, claims.claim
+        self.wanted = select(specs)
+        self._specs, self._claim = [each for each in specs if each.name in self.wanted], claims.claim
         self._starter = Starter(
             session=self.session,
             origin="http://localhost:4400",
@@ -104,7 +106,8 @@ class Stage:
             last_line=lambda: self.log.topic.last,
         )
         around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed)
-        self.supervisor = Supervisor(Service(each, around, listens=each.port is not None) for each in specs)
+        services = [Service(each, around, listens=each.port is not None) for each in specs]
+        self.supervisor = Supervisor(services, self.wanted)
 
     def prepare(self) -> None:
         """Start what depends on nothing, before there is a loop."""

@@ -5,11 +5,8 @@ import signal
 from pathlib import Path
 
 import psutil
-import pytest
 
-from devproxy.config.model import Condition, Ready, Stop
-from devproxy.processes.lifecycle import Life
-from devproxy.processes.supervisor import levels, satisfies
+from devproxy.config.model import Ready, Stop
 from tests.processes.stage import STAY, Stage, play, python, spec
 from tests.support import auntil
 
@@ -36,11 +33,12 @@ def test_a_dependent_waits_until_its_dependency_is_ready_and_says_for_what(tmp_p
     async def scene(stage: Stage) -> None:
         await stage.state("starting", "db")
         assert stage["api"].life.state == "waiting"
-        assert stage.supervisor.waits_for("api") == ["db to be ready"]
+        [wait] = stage.supervisor.waits_for("api")
+        assert (wait.service, wait.condition, wait.is_vain) == ("db", "ready", False)
         assert not stage.supervisor.is_ready
         (tmp_path / "go").touch()
         await stage.state("ready", "api")
-        assert stage.supervisor.waits_for("api") == []
+        assert stage.supervisor.waits_for("api") == ()
         assert stage.supervisor.is_ready
 
     stage = play(
@@ -65,8 +63,8 @@ def test_started_is_enough_where_it_says_so(tmp_path: Path) -> None:
 
 def test_a_task_must_have_ended_well_where_it_says_so(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
-        await stage.state("ready", "migrate")
-        assert stage.supervisor.waits_for("api") == ["migrate to finish"]
+        await stage.state("starting", "migrate")
+        assert [wait.service for wait in stage.supervisor.waits_for("api")] == ["migrate"]
         (tmp_path / "go").touch()
         await stage.state("ready", "api")
         assert stage["migrate"].life.state == "done"
@@ -78,27 +76,10 @@ def test_a_task_must_have_ended_well_where_it_says_so(tmp_path: Path) -> None:
     )
 
 
-def test_after_a_task_that_failed_its_dependents_do_not_start(tmp_path: Path) -> None:
-    async def scene(stage: Stage) -> None:
-        await stage.state("crashed", "migrate")
-        assert stage.supervisor.waits_for("api") == ["migrate to finish"]
-        assert stage.supervisor.failed() == ["migrate"]
-        assert stage["api"].life.state == "waiting"
-        (tmp_path / "fixed").touch()
-        stage.supervisor.ask_start("migrate")
-        await stage.state("ready", "api")
-
-    play(
-        scene,
-        spec(tmp_path, "sleep 600", "api", depends_on={"migrate": "exited-ok"}),
-        spec(tmp_path, "[ -e fixed ]", "migrate", kind="task"),
-    )
-
-
 def test_what_was_declared_manual_starts_when_it_is_asked(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await stage.state("ready", "web")
-        assert stage["tool"].life.state == "waiting"
+        assert stage["tool"].life.state == "stopped"
         assert stage.supervisor.is_ready
         stage.supervisor.ask_start("tool")
         await stage.state("ready", "tool")
@@ -247,26 +228,3 @@ def test_one_that_will_start_again_has_not_failed_for_good(tmp_path: Path) -> No
         assert not stage.supervisor.is_ready
 
     play(scene, spec(tmp_path, "exit 1"))
-
-
-@pytest.mark.parametrize(
-    ("condition", "states"),
-    [
-        ("started", {"starting", "ready", "failing", "done"}),
-        ("ready", {"ready", "done"}),
-        ("exited-ok", {"done"}),
-    ],
-)
-def test_a_condition_is_met_in_these_states(condition: Condition, states: set[str]) -> None:
-    everything = ("waiting", "freeing", "starting", "ready", "restarting", "failing", "crashed", "stopped", "done")
-    assert {state for state in everything if satisfies(Life(state=state), condition)} == states
-
-
-def test_levels_follow_the_dependencies_and_then_the_order_of_declaration(tmp_path: Path) -> None:
-    specs = [
-        spec(tmp_path, "x", "web", depends_on={"api": "ready", "elsewhere": "ready"}),
-        spec(tmp_path, "x", "api", depends_on={"db": "ready", "cache": "started"}),
-        spec(tmp_path, "x", "db"),
-        spec(tmp_path, "x", "cache"),
-    ]
-    assert levels(specs) == [["db", "cache"], ["api"], ["web"]]

@@ -1,7 +1,5 @@
 """What a failure is told as, for each state that a service can be in."""
 
-from collections.abc import Sequence
-
 import pytest
 
 from devproxy.processes.lifecycle import Exit, Life, Rules, State
@@ -12,7 +10,7 @@ from devproxy.session.outages import describe
 REFUSED = Failure(502, "")
 
 
-def told(life: Life | None, failure: Failure = REFUSED, waits_for: Sequence[str] = ()) -> Outage:
+def told(life: Life | None, failure: Failure = REFUSED, waits_for: str = "") -> Outage:
     return describe(
         failure,
         service="api",
@@ -44,12 +42,17 @@ def test_the_status_is_the_failures_and_the_last_lines_are_there() -> None:
     ],
 )
 def test_the_title_tells_the_state(state: State, title: str) -> None:
-    outage = told(Life(state=state))
+    outage = told(Life(state=state, generation=1))
     assert (outage.title, outage.state) == (title, state)
 
 
+def test_one_that_was_never_started_is_not_said_to_have_been_stopped() -> None:
+    outage = told(Life(state="stopped"), Failure(503, ""))
+    assert (outage.title, outage.hint) == ("api is not started", "Start it: `devproxy start api`.")
+
+
 def test_one_that_waits_says_for_what() -> None:
-    assert told(Life(state="waiting"), waits_for=["db to be ready", "seed to finish"]).detail == (
+    assert told(Life(state="waiting"), waits_for="db to be ready and seed to finish").detail == (
         "It waits for db to be ready and seed to finish."
     )
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from devproxy.processes.dependencies import Wait
 from devproxy.processes.lifecycle import Exit, Life, Rules, State
-from devproxy.session.words import change_words, exit_words, signal_name
+from devproxy.session.words import change_words, exit_words, signal_name, waits_words
 
 WATCHED = Rules(watched=True)
 
@@ -82,3 +83,30 @@ def test_what_never_ran_does_not_stop() -> None:
         "",
         "info",
     )
+
+
+DB = Life(state="crashed", exit=Exit(code=1))
+
+
+@pytest.mark.parametrize(
+    ("waits", "words"),
+    [
+        ([Wait("db", "ready", Life(state="starting"))], "db to be ready"),
+        ([Wait("db", "started", Life()), Wait("seed", "exited-ok", Life())], "db to start and seed to finish"),
+        ([Wait("db", "ready", DB)], "db, which crashed: exited with code 1"),
+        ([Wait("db", "ready", Life(state="crashed", reason="no port"))], "db, which crashed: no port"),
+        (
+            [Wait("db", "ready", Life(state="crashed", exit=Exit(signal=9), backoff=2))],
+            "db, which crashed: was ended by SIGKILL (it starts again in 2 s)",
+        ),
+        ([Wait("db", "ready", Life(state="failing", reason="it is deaf"))], "db, which is failing: it is deaf"),
+        ([Wait("db", "ready", Life(state="stopped"))], "db, which is stopped"),
+        (
+            [Wait("seed", "exited-ok", Life(), (Wait("db", "ready", DB),))],
+            "seed, which waits for db, which crashed: exited with code 1",
+        ),
+        ([Wait("seed", "exited-ok", Life(), (Wait("db", "ready", Life(state="starting")),))], "seed to finish"),
+    ],
+)
+def test_what_is_waited_for_in_words(waits: list[Wait], words: str) -> None:
+    assert waits_words(waits) == words
