@@ -130,16 +130,27 @@ async def logs(
     since: Annotated[str | None, Query(max_length=100)] = None,
     until: Annotated[str | None, Query(max_length=100)] = None,
     grep: Annotated[str | None, Query(max_length=1000)] = None,
+    invert: bool = False,
     level: Annotated[str | None, Query(max_length=20)] = None,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
     cursor: Annotated[str | None, Query(max_length=200)] = None,
 ) -> LogPage:
     """Log records, oldest first: without `cursor` the newest, with it what came after.
 
-    `service` may be repeated. `since` and `until` are RFC 3339, or how long ago ("5m").
+    `service` may be repeated. `since` and `until` are RFC 3339, how long ago ("5m"), or an event ("last-restart").
     """
     directory = target_of(request).log.directory
-    query = parse_query(service or (), since=since, until=until, grep=grep, level=level, limit=limit, cursor=cursor)
+    query = parse_query(
+        service or (),
+        directory=directory,
+        since=since,
+        until=until,
+        grep=grep,
+        invert=invert,
+        level=level,
+        limit=limit,
+        cursor=cursor,
+    )
     if directory is None:
         return LogPage([], None)
     page = await asyncio.to_thread(read_page, directory, query)  # megabytes of files, perhaps

@@ -8,16 +8,18 @@ Beside each segment `SERVICE.NNNN.log` (plain lines, readable with less) lies `S
 so what it names is there; a last line without its \\n is one that is being written, or torn by a crash.
 """
 
+import os
 import re
-from collections.abc import Iterator
+from bisect import bisect_left
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote, unquote
 
-from devproxy.logs.levels import LEVELS
-from devproxy.logs.records import Chunk
+from devproxy.logs.records import LEVELS, Chunk
 
 SEGMENT = re.compile(r"(?P<service>.+)\.(?P<number>\d{4,})\.log")
+TAIL_BYTES = 4096  # of an index, in which its last line stands
 SESSIONS = "sessions"  # the sessions that wrote here, oldest first, one id a line
 
 
@@ -87,8 +89,21 @@ def segments(directory: Path) -> dict[str, list[int]]:
     return {service: sorted(numbers) for service, numbers in sorted(found.items())}
 
 
-def entries(directory: Path, service: str, numbers: list[int], *, newest_first: bool = False) -> Iterator[Entry]:
-    """The entries of a service's segments; a segment that was rotated away meanwhile is passed over."""
+def entries(
+    directory: Path,
+    service: str,
+    numbers: list[int],
+    *,
+    newest_first: bool = False,
+    is_wanted: Callable[[Entry], bool] | None = None,
+) -> Iterator[Entry]:
+    """The entries of a service's segments; a segment that was rotated away meanwhile is passed over.
+
+    Args: is_wanted: from the first entry for which it holds; it holds for all later ones. What is before is not
+    read line by line: a poll for the newest lines of a full log costs as much as that of an empty one.
+    """
+    if is_wanted:
+        numbers = numbers[_first_segment(directory, service, numbers, is_wanted) :]
     for number in reversed(numbers) if newest_first else numbers:
         path = segment_path(directory, service, number)
         try:
@@ -96,9 +111,51 @@ def entries(directory: Path, service: str, numbers: list[int], *, newest_first: 
         except FileNotFoundError:
             continue
         lines = raw[: raw.rfind(b"\n") + 1].split(b"\n")[:-1]
+        if is_wanted:
+            lines = lines[_first_line(lines, service, path, is_wanted) :]
         for each in reversed(lines) if newest_first else lines:
             if entry := parse(each, service, path):
                 yield entry
+
+
+def newest(directory: Path, service: str, numbers: list[int]) -> Entry | None:
+    """The last entry of a service; None if it has none."""
+    for number in reversed(numbers):
+        if entry := _last_of(segment_path(directory, service, number), service):
+            return entry
+    return None
+
+
+def _last_of(path: Path, service: str) -> Entry | None:
+    """The last entry of a segment."""
+    try:
+        with path.with_suffix(".idx").open("rb") as file:
+            file.seek(max(0, os.fstat(file.fileno()).st_size - TAIL_BYTES))
+            tail = file.read()
+    except FileNotFoundError:
+        return None
+    for raw in reversed(tail[: tail.rfind(b"\n") + 1].split(b"\n")):
+        if entry := parse(raw, service, path):
+            return entry
+    return None
+
+
+def _first_segment(directory: Path, service: str, numbers: list[int], is_wanted: Callable[[Entry], bool]) -> int:
+    """Which segment to begin with: the first one whose last entry is wanted."""
+
+    def ends_wanted(number: int) -> bool:
+        last = _last_of(segment_path(directory, service, number), service)
+        return last is None or is_wanted(last)
+
+    return bisect_left(numbers, True, key=ends_wanted)
+
+
+def _first_line(lines: list[bytes], service: str, path: Path, is_wanted: Callable[[Entry], bool]) -> int:
+    def wanted(raw: bytes) -> bool:
+        entry = parse(raw, service, path)
+        return entry is None or is_wanted(entry)
+
+    return bisect_left(lines, True, key=wanted)
 
 
 def sessions(directory: Path) -> list[str]:

@@ -16,7 +16,6 @@ from devproxy.config.model import Logs
 from devproxy.hub.topic import Topic
 from devproxy.logs import index
 from devproxy.logs.filter import LineFilter
-from devproxy.logs.levels import Levels
 from devproxy.logs.marks import Marks
 from devproxy.logs.records import Chunk, Record, records_of, trim
 from devproxy.logs.segments import Segments
@@ -92,6 +91,8 @@ class Log:
 
             stored = read(self.directory, Query(tuple(services), limit=count, session=self.session_id))
             found.extendleft(reversed([record for record in stored if record.seq < self.topic.first]))
+        from devproxy.logs.tracebacks import Levels  # only readers need it
+
         levels = Levels()
         graded = [replace(record, level=levels.of(record)) for record in found]
         return graded[max(0, len(graded) - count) :]

@@ -32,5 +32,6 @@ def parse_moment(text: str, now: float) -> int:
     except (ValueError, OverflowError) as error:
         raise UsageError(
             f"{text!r} is not a moment",
-            hint="say 30s, 5m, 1h30m or 2d (before now), 10:41, or a date as 2026-01-31T10:41:00Z",
+            hint="say 30s, 5m, 1h30m or 2d (before now), 10:41, a date as 2026-01-31T10:41:00Z,"
+            " or last-restart, last-save, last-ready",
         ) from error

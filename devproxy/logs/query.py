@@ -17,32 +17,45 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from devproxy.errors import UsageError
-from devproxy.logs import index
+from devproxy.logs import index, marks
 from devproxy.logs.index import Entry
-from devproxy.logs.levels import LEVELS, NAMES, Levels, at_least
+from devproxy.logs.levels import NAMES, at_least
 from devproxy.logs.moments import parse_moment
-from devproxy.logs.records import Record, records_of
+from devproxy.logs.records import LEVELS, Record, records_of
+from devproxy.logs.tracebacks import Grouper, Levels, joined
 
 Position = tuple[int, int]  # rank of the session, sequence number
+
+CONTEXT = 200  # lines before a cursor that are looked at, lest the rest of a traceback be taken for other lines
+SETTLED_US = 1_000_000  # an error whose last line is older than this has no more of them to come
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """Which lines. Without a cursor `limit` takes the newest, with one the first after it."""
+    """Which lines. Without a cursor `limit` takes the newest, with one the first after it.
+
+    With a level an error of several lines is one record (tracebacks.joined), and `grep` searches all of it.
+    """
 
     services: tuple[str, ...] = ()  # empty: all
     since: int | None = None  # µs since the epoch
     until: int | None = None
     grep: re.Pattern[str] | None = None  # searched in the text without colours
+    invert: bool = False  # what `grep` does not find
     level: str | None = None  # this one and worse
     limit: int | None = None
     cursor: str | None = None  # SESSION-SEQ: only what came after
     session: str | None = None  # only this one
 
     def takes(self, record: Record) -> bool:
-        return (self.grep is None or self.grep.search(record.plain) is not None) and (
+        return (self.grep is None or (self.grep.search(record.plain) is None) == self.invert) and (
             self.level is None or at_least(record.level, self.level)
         )
+
+    @property
+    def filters(self) -> bool:
+        """Whether it looks into lines."""
+        return self.grep is not None or self.level is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,31 +77,49 @@ class Page:
 def parse_query(
     services: Iterable[str] = (),
     *,
+    directory: Path | None = None,
     since: str | None = None,
     until: str | None = None,
     grep: str | None = None,
+    invert: bool = False,
     level: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
 ) -> Query:
     """A query from words, as the command line and the API get them; empty words count as absent.
 
+    Args: directory: that of the log, where the events are.
     Raises: UsageError: one of them makes no sense; says what would.
     """
-    now = time.time()
+    names = tuple(services)
+    if invert and not grep:
+        raise UsageError("there is no pattern to invert", hint="say which lines to leave out: --grep RE -v")
     if limit is not None and limit < 0:
         raise UsageError(f"{limit} lines cannot be shown", hint="give a number from 0 up")
     if cursor and parse_cursor(cursor) is None:
         raise UsageError(f"{cursor!r} is not a cursor", hint="pass on the `cursor` of the last answer")
     return Query(
-        services=tuple(services),
-        since=parse_moment(since, now) if since else None,
-        until=parse_moment(until, now) if until else None,
+        services=names,
+        since=parse_when(since, directory, names) if since else None,
+        until=parse_when(until, directory, names) if until else None,
         grep=parse_pattern(grep) if grep else None,
+        invert=invert,
         level=parse_level(level) if level else None,
         limit=limit,
         cursor=cursor or None,
     )
+
+
+def parse_when(text: str, directory: Path | None, services: Sequence[str]) -> int:
+    """µs since the epoch of a moment, or of an event: of one of the services, or of any."""
+    kind = text.strip().removeprefix("last-")
+    if kind == text.strip() or kind not in marks.KINDS:
+        return parse_moment(text, time.time())
+    mark = marks.last(directory, kind, services) if directory else None
+    if mark is None:
+        whose = f" of {' or '.join(services)}" if services else ""
+        raise UsageError(f"no {kind}{whose} is on record", hint="name another event, or a time: --since 5m")
+    return mark.time_us
 
 
 def parse_pattern(text: str) -> re.Pattern[str]:
@@ -134,16 +165,13 @@ def services(directory: Path) -> list[str]:
 
 
 class Reading:
-    """One pass over the files. `dropped` counts while it runs (only a query with a cursor has it)."""
+    """One pass over the files. `dropped` and `end_cursor` are true when it is over (`dropped`: only with a cursor)."""
 
     def __init__(self, directory: Path, query: Query) -> None:
         self._directory = directory
         self._query = query
-        ends = [
-            entry
-            for service, numbers in index.segments(directory).items()
-            for entry in islice(index.entries(directory, service, numbers, newest_first=True), 1)
-        ]
+        listed = index.segments(directory)
+        ends = [entry for name, numbers in listed.items() if (entry := index.newest(directory, name, numbers))]
         # After `ends`: a session enters its name before it writes, so each of theirs is here.
         self._ranks = {session: rank for rank, session in enumerate(index.sessions(directory))}
         newest = max(ends, key=self._position, default=None)
@@ -152,6 +180,7 @@ class Reading:
         # Listed anew: a segment begun since may hold lines up to that end.
         self._segments = index.segments(directory)
         self._files: dict[str, tuple[Path, BinaryIO]] = {}
+        self._after = self._cursor_position()
         self.dropped = 0
 
     def __enter__(self) -> "Reading":
@@ -174,28 +203,39 @@ class Reading:
         return iter(deque(self._forward(), maxlen=query.limit))  # a traceback's level needs the lines before
 
     def _forward(self) -> Iterator[Record]:
-        query, levels = self._query, Levels()
-        after = self._cursor_position()
-        expected = after
+        for record in self._grouped() if self._query.level else self._lines():
+            if (self._ranks.get(record.session, -1), record.seq) > self._after and self._query.takes(record):
+                yield record
+
+    def _lines(self) -> Iterator[Record]:
+        """Every line there may be something to say about, and (before the cursor) those that tell its level."""
+        query, levels, expected = self._query, Levels(), self._after
         for entry in self._entries(list(self._segments) if query.cursor else self._wanted()):
-            at = self._position(entry)
-            if (at[0], entry.last_seq) <= after:
-                continue
-            if query.cursor and entry.first_seq > expected[1] + 1 and at[0] == expected[0]:
-                self.dropped += entry.first_seq - expected[1] - 1
-            expected = at[0], entry.last_seq
-            if not self._covers(entry):
-                continue
-            for each in self._read(entry):
-                record = replace(each, level=levels.of(each))
-                if (at[0], record.seq) > after and query.takes(record):
-                    yield record
+            rank = self._position(entry)[0]
+            if (rank, entry.last_seq) > self._after:
+                if rank != expected[0]:
+                    expected = rank, 0
+                if query.cursor:
+                    self.dropped += max(0, entry.first_seq - expected[1] - 1)
+                expected = rank, entry.last_seq
+            if self._covers(entry):
+                for each in self._read(entry):
+                    yield replace(each, level=levels.of(each))
+
+    def _grouped(self) -> Iterator[Record]:
+        """The same, each error as one record. An error that is still being printed is left for the next reading."""
+        grouper = Grouper()
+        for record in self._lines():
+            yield from map(joined, grouper.feed(record))
+        first = grouper.oldest
+        if first and self._query.cursor and time.time_ns() // 1000 - first.time_us < SETTLED_US:
+            self.end_cursor = f"{first.session}-{first.seq - 1}"
+            return
+        yield from map(joined, grouper.flush())
 
     def _backward(self, limit: int) -> list[Record]:
         query, found = self._query, deque[Record]()
         for entry in self._entries(self._wanted(), newest_first=True):
-            if query.since is not None and entry.time_us < query.since:
-                break
             if self._covers(entry):
                 found.extendleft(record for record in reversed(self._read(entry)) if query.takes(record))
             if len(found) >= limit:
@@ -218,10 +258,22 @@ class Reading:
         )
 
     def _entries(self, names: Sequence[str], *, newest_first: bool = False) -> Iterator[Entry]:
-        each = [index.entries(self._directory, name, self._segments[name], newest_first=newest_first) for name in names]
+        each = [
+            index.entries(
+                self._directory, name, self._segments[name], newest_first=newest_first, is_wanted=self._is_reached
+            )
+            for name in names
+        ]
         for entry in heapq.merge(*each, key=self._position, reverse=newest_first):
             if self._position(entry) <= self._end:
                 yield entry
+
+    def _is_reached(self, entry: Entry) -> bool:
+        """Whether the reading begins at this entry or before it."""
+        rank, seq = self._after
+        return (self._query.since is None or entry.time_us >= self._query.since) and (
+            (self._ranks.get(entry.session, -1), entry.last_seq) > (rank, seq - CONTEXT)
+        )
 
     def _position(self, entry: Entry) -> Position:
         # A session that is no longer listed is older than those that are.

@@ -2,9 +2,11 @@
 
 import re
 import time
+from base64 import b64encode
 from dataclasses import dataclass
 from typing import Any
 
+LEVELS = ("debug", "info", "warning", "error", "critical")  # ascending
 SGR = re.compile("\x1b\\[[0-9;:]*m")  # the only escapes that the filter lets through
 
 
@@ -30,7 +32,10 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One line. `text` keeps its colours (SGR escapes) and has no line end."""
+    """One line. `text` keeps its colours (SGR escapes) and has no line end.
+
+    raw: its bytes if they are no UTF-8; lines: of a whole error as one record (tracebacks.joined), how many.
+    """
 
     seq: int
     time_us: int
@@ -39,6 +44,13 @@ class Record:
     text: str
     level: str | None = None
     session: str = ""
+    raw: bytes | None = None
+    lines: int = 1
+
+    @property
+    def data(self) -> bytes:
+        """Its bytes, as they are stored."""
+        return self.text.encode() if self.raw is None else self.raw
 
     @property
     def plain(self) -> str:
@@ -50,7 +62,13 @@ class Record:
         return f"{session or self.session}-{self.seq}"
 
     def to_json(self, session: str = "") -> dict[str, Any]:
-        """The contract's log record. `text` is plain; `ansi` is there only if the line has colours."""
+        """The contract's log record. `text` is plain.
+
+        There only if there is something to say: `ansi` (the text with its colours), `own_time` (what the line says
+        itself), `bytes` (base64, if they are no UTF-8), `lines` (of an error of several).
+        """
+        from devproxy.logs.timestamps import own_time
+
         plain = self.plain
         record: dict[str, Any] = {
             "id": self.id(session),
@@ -63,6 +81,12 @@ class Record:
         }
         if plain != self.text:
             record["ansi"] = self.text
+        if (own := own_time(plain, self.time_us)) is not None:
+            record["own_time"] = timestamp(own)
+        if self.raw is not None:
+            record["bytes"] = b64encode(self.raw).decode()
+        if self.lines > 1:
+            record["lines"] = self.lines
         return record
 
 
@@ -79,10 +103,17 @@ def records_of(chunk: Chunk, session: str = "") -> list[Record]:
     """
     from devproxy.logs.levels import detect  # reading needs it, writing does not
 
-    lines = chunk.data.decode("utf-8", "replace").split("\n")
+    try:
+        lines = chunk.data.decode().split("\n")
+        raws: dict[int, bytes] = {}
+    except UnicodeDecodeError:
+        each = chunk.data.split(b"\n")
+        lines = [line.decode("utf-8", "replace") for line in each]
+        raws = {at: line for at, line in enumerate(each) if lines[at].encode() != line}
+    first, time_us, level = chunk.first_seq, chunk.time_us, chunk.level
     return [
-        Record(seq, chunk.time_us, chunk.service, chunk.stream, text, chunk.level or detect(text), session)
-        for seq, text in enumerate(lines[:-1], chunk.first_seq)
+        Record(first + at, time_us, chunk.service, chunk.stream, text, level or detect(text), session, raws.get(at))
+        for at, text in enumerate(lines[:-1])
     ]
 
 

@@ -13,10 +13,10 @@ from itertools import islice
 from devproxy import sse
 from devproxy.hub.topic import Subscriber, TopicClosed
 from devproxy.logs import index
-from devproxy.logs.levels import Levels
 from devproxy.logs.log import Log
 from devproxy.logs.query import Query, parse_cursor, read_page
 from devproxy.logs.records import Chunk, Record, records_of
+from devproxy.logs.tracebacks import Levels
 
 BACKLOG = 100
 MAX_BACKLOG = 10_000

@@ -25,8 +25,8 @@ from devproxy.gateway.gateway import Gateway
 from devproxy.gateway.mount import Mount
 from devproxy.hosts import AllowedHosts, branch_host
 from devproxy.hub.topic import Topic, TopicClosed
-from devproxy.logs.levels import last_traceback
 from devproxy.logs.records import records_of
+from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service, Surroundings

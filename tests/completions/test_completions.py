@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from devproxy.cli import app
-from devproxy.logs.levels import LEVELS
+from devproxy.logs.records import LEVELS
 from tests.completions import shells
 from tests.completions.conftest import Stub
 from tests.completions.shells import Terminal

@@ -68,14 +68,17 @@ def test_grep_finds_in_the_text_without_its_colours(tmp_path: Path):
     assert ids(tmp_path, Query(grep=re.compile("^GET"), limit=5)) == ["s-1"]
 
 
-def test_a_level_takes_the_worse_ones_too_and_whole_tracebacks(tmp_path: Path):
+def test_a_level_takes_the_worse_ones_too_and_a_traceback_as_one_record(tmp_path: Path):
     log = Log(tmp_path, "s", Logs())
     log.source("api").feed(b"INFO: a\nTraceback (most recent call last):\n  File x\n")
     log.source("web").feed(b"noise\n")
     log.source("api").feed(b"ValueError: b\nWARNING: c\n")
     log.close()
-    assert ids(tmp_path, Query(level="error")) == ["s-2", "s-3", "s-5"]
+    assert ids(tmp_path, Query(level="error")) == ["s-5"]
     assert ids(tmp_path, Query(level="warning", limit=2)) == ["s-5", "s-6"]
+    (error,) = read(tmp_path, Query(level="error"))
+    assert (error.text, error.lines) == ("Traceback (most recent call last):\n  File x\nValueError: b", 3)
+    assert ids(tmp_path, Query(level="error", grep=re.compile("ValueError"))) == ["s-5"]
 
 
 def test_since_and_until_bound_the_time(tmp_path: Path):
