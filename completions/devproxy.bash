@@ -31,10 +31,12 @@ _devproxy() {
             argument='up proxy demo status ls env logs open start stop restart down kill-port plan init'
             ;;
         up)
-            options='--directory -C --port -p --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
+            options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
+            argument='@services'
             case $prev in
                 -C | --directory) value='@folders' ;;
                 -p | --port | --timeout) value='@nothing' ;;
+                --profile) value='@profiles' ;;
             esac
             ;;
         proxy)

@@ -53,6 +53,7 @@ complete -c devproxy -n "__devproxy_is ''" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is up" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
 complete -c devproxy -n "__devproxy_is up" -s p -l port -x -d 'The public port, instead of 4400'
+complete -c devproxy -n "__devproxy_is up" -l profile -x -a '(__devproxy_names profiles)' -d 'Start the services of this profile too; may be repeated. [env: DEVPROXY_PROFILES=a,b]'
 complete -c devproxy -n "__devproxy_is up" -s d -l detach -d 'Run in the background; return when it listens'
 complete -c devproxy -n "__devproxy_is up" -l wait -d 'With -d: return when all required services are ready'
 complete -c devproxy -n "__devproxy_is up" -l timeout -x -d 'How long --wait waits'
@@ -62,6 +63,7 @@ complete -c devproxy -n "__devproxy_is up" -l force -d 'As --yes, with SIGKILL a
 complete -c devproxy -n "__devproxy_is up" -l open -d 'Open the browser when all is ready'
 complete -c devproxy -n "__devproxy_is up" -s v -l verbose -d 'Say more of what devproxy does'
 complete -c devproxy -n "__devproxy_is up" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is up" -a '(__devproxy_names services)' -d Service
 
 complete -c devproxy -n "__devproxy_is proxy" -l route -x -d 'Send a path prefix elsewhere; may be repeated'
 complete -c devproxy -n "__devproxy_is proxy" -s p -l port -x -d 'The public port, instead of 4400'

@@ -18,7 +18,7 @@ SAFE = re.compile(r"\w[\w.-]*", re.ASCII)  # one word in every shell, and no opt
 
 def complete(
     kind: Annotated[
-        str, typer.Argument(metavar="KIND", help="services, logged or ports.", show_default=False)
+        str, typer.Argument(metavar="KIND", help="services, logged, profiles or ports.", show_default=False)
     ] = "services",
     directory: Annotated[
         str | None,
@@ -57,6 +57,8 @@ def names_of(kind: str, directory: str | None) -> Iterable[str]:
     root = project_root(Path(os.path.expandvars(directory)).expanduser() if directory else None)
     if kind == "logged":
         return logged(root)
+    if kind == "profiles":
+        return profiles(root)
     return services(root) if kind == "services" else ()
 
 
@@ -68,6 +70,14 @@ def services(root: Path) -> list[str]:
     from devproxy.cli.plan import plan_of
 
     return [service.name for service in plan_of(root).services]
+
+
+def profiles(root: Path) -> list[str]:
+    """The profiles that services of the config have."""
+    from devproxy.config.load import load
+
+    config = load(root)
+    return [profile for service in config.services for profile in service.profiles] if config is not None else []
 
 
 def logged(root: Path) -> list[str]:

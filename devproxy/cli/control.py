@@ -92,6 +92,13 @@ def act(verb: str, names: list[str], directory: Any, as_json: bool, no_wait: boo
             typer.echo(f"{service['name']}: {service['state']}", err=True)
 
 
+def start_stopped(session: "Client", names: list[str]) -> None:
+    """Begin to start those of the services that are stopped."""
+    for name in names:
+        if session.get(f"/api/services/{quoted(name)}")["state"] == "stopped":
+            session.post(f"/api/services/{quoted(name)}/start")
+
+
 def wait_settled(
     session: "Client", verb: str, before: dict[str, dict[str, Any]], timeout: float
 ) -> dict[str, dict[str, Any]]:

@@ -10,7 +10,10 @@ import typer
 
 from devproxy.cli.client import Client
 from devproxy.cli.console import print_json
+from devproxy.cli.control import start_stopped
+from devproxy.cli.foreground import read_project
 from devproxy.cli.session_log import SESSION_LOG
+from devproxy.config.selection import named
 from devproxy.errors import MissingProgram, NoSession, ServiceFailed
 from devproxy.paths import make_state_dir
 
@@ -28,15 +31,24 @@ def start_detached(
     verbose: bool,
     wait: float | None,
     as_json: bool,
+    services: tuple[str, ...] = (),
+    profiles: tuple[str, ...] = (),
 ) -> None:
     """Start a session in the background, unless one runs; return when it listens, or when it is ready.
 
-    Args: wait: seconds to wait until the required services are ready; None: only until it listens.
+    Args: wait: seconds to wait until the required services are ready; None: only until it listens; services,
+    profiles: what is to run; where a session runs already, it starts these.
     Raises: DevproxyError: what the session itself failed of; ServiceFailed: a service was not ready in time.
     """
     with Client(root) as client:
-        process = None if client.is_running() else _start(root, port=port, yes=yes, force=force, verbose=verbose)
+        process = None
+        if not client.is_running():
+            words = [*services, *(f"--profile={profile}" for profile in profiles)]
+            process = _start(root, words, port=port, yes=yes, force=force, verbose=verbose)
         status = _listening(client, root, process)
+        if process is None and (services or profiles):
+            start_stopped(client, named(read_project(root)[0].services, services, profiles))
+            status = client.get("/api/status")
         if wait is not None:
             status = _ready(client, root, wait)
     if as_json:
@@ -47,8 +59,10 @@ def start_detached(
         typer.echo(f"devproxy {what}: devproxy logs -f follows it, devproxy down stops it", err=True)
 
 
-def _start(root: Path, *, port: int | None, yes: bool, force: bool, verbose: bool) -> "subprocess.Popen[bytes]":
-    words = [sys.executable, "-m", "devproxy", "up", "-C", str(root)]
+def _start(
+    root: Path, what: list[str], *, port: int | None, yes: bool, force: bool, verbose: bool
+) -> "subprocess.Popen[bytes]":
+    words = [sys.executable, "-m", "devproxy", "up", "-C", str(root), *what]
     words += ["--port", str(port)] if port is not None else []
     words += [flag for flag, given in (("--yes", yes), ("--force", force), ("--verbose", verbose)) if given]
     path = make_state_dir(root) / SESSION_LOG

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from devproxy.config.root import find_root
+from devproxy.config.selection import named, profiles_from
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from devproxy.session.launch import Options
     from devproxy.session.place import Place
 
+PROFILES = "DEVPROXY_PROFILES"
 ANSWER_SECONDS = 30.0
 POLL_SECONDS = 0.03
 
@@ -32,24 +34,31 @@ def foreground(
     force: bool = False,
     open_page: bool = False,
     verbose: bool = False,
+    services: tuple[str, ...] = (),
+    profiles: tuple[str, ...] = (),
 ) -> None:
     """Run the project of `root` (None: of the folder we are in) on this terminal until it ends.
 
     Dies by the signal that ended it, if one did. If a session runs there already: says so, offers to follow it.
 
+    Args: services, profiles: what to run (none: all that starts by itself, and the profiles of the environment).
     Raises: DevproxyError: it cannot be started.
     """
     root = find_root(Path.cwd()) if root is None else root
     config, plan, movable = read_project(root)
     place = _take(root)
     if place is None:
-        _attach(root)
+        _attach(root, named(config.services, services, profiles))
         return
+    import os
+
     from devproxy.session.claims import Manners
     from devproxy.session.launch import Options
 
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
-    run(config, place, Options(port, Manners(ask, yes, force), plan, movable, verbose), open_page=open_page)
+    profiles = profiles or profiles_from(os.environ.get(PROFILES, ""), config.services)
+    options = Options(port, Manners(ask, yes, force), plan, movable, verbose, services, profiles)
+    run(config, place, options, open_page=open_page)
 
 
 def run(
@@ -164,12 +173,14 @@ def _take(root: Path) -> "Place | None":
             time.sleep(POLL_SECONDS)
 
 
-def _attach(root: Path) -> None:
-    """A session runs here already: say so, and follow it if somebody is there to look."""
+def _attach(root: Path, services: "list[str]") -> None:
+    """A session runs here already: start what was asked for, say so, and follow it if somebody is there to look."""
     from devproxy.cli.client import Client
+    from devproxy.cli.control import start_stopped
 
     with Client(root) as client:
         url = client.get("/api/status")["url"]
+        start_stopped(client, services)
     if not (sys.stdin.isatty() and sys.stdout.isatty()):
         print(url)
         return

@@ -205,7 +205,8 @@ class Screen:
 
 def _settled(session: "Session", name: str) -> bool:
     service = session.supervisor.services[name]
-    return service.life.state in SETTLED or session.supervisor.has_given_up(name)
+    supervisor = session.supervisor
+    return service.life.state in SETTLED or supervisor.has_given_up(name) or supervisor.is_on_demand(name)
 
 
 def frameworks_of(plan: dict[str, Any]) -> dict[str, str]:

@@ -10,10 +10,23 @@ WAIT_SECONDS = 60.0
 
 
 def up(
+    services: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="SERVICE...", help="Start only these, and what they depend on.", show_default=False),
+    ] = None,
     directory: Directory = None,
     port: Annotated[
         int | None,
         typer.Option("--port", "-p", metavar="PORT", min=1, max=65535, help="The public port, instead of 4400."),
+    ] = None,
+    profile: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--profile",
+            metavar="NAME",
+            help="Start the services of this profile too; may be repeated. [env: DEVPROXY_PROFILES=a,b]",
+            show_default=False,
+        ),
     ] = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Run in the background; return when it listens.")
@@ -30,11 +43,14 @@ def up(
 ) -> None:
     """Start everything here behind one origin.
 
-    What runs here is read from devproxy.toml, or worked out (see devproxy plan). Ctrl-C stops all of it.
+    What runs here is read from devproxy.toml, or worked out (see devproxy plan). Ctrl-C stops all of it. What is left
+    out answers 503 until devproxy start starts it; where a session runs already, up SERVICE does that too.
 
     Examples:
         $ devproxy up
         $ devproxy up --port 8080 --open
+        $ devproxy up api                  # the API, and what it depends on
+        $ devproxy up --profile full
         $ devproxy up -d --wait && npm run e2e; devproxy down
         $ devproxy up -d --wait --json | jq -r .url
     """
@@ -57,6 +73,8 @@ def up(
             verbose=verbose,
             wait=timeout if wait else None,
             as_json=as_json,
+            services=tuple(services or ()),
+            profiles=tuple(profile or ()),
         )
         if open_:
             from devproxy.cli.control import open_ as open_page
@@ -65,4 +83,13 @@ def up(
         return
     from devproxy.cli.foreground import foreground
 
-    foreground(root, port=port, yes=yes, force=force, open_page=open_, verbose=verbose)
+    foreground(
+        root,
+        port=port,
+        yes=yes,
+        force=force,
+        open_page=open_,
+        verbose=verbose,
+        services=tuple(services or ()),
+        profiles=tuple(profile or ()),
+    )

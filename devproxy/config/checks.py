@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from devproxy.config.model import Service
+from devproxy.config.model import Route, Service
 from devproxy.config.schema import KeyPath, Problems, nearest, show
 
 
@@ -44,6 +44,16 @@ def check_dependencies(services: Sequence[Service], path: KeyPath, problems: Pro
                 problems.add(where, f'{name} has no command, so it never exits; expected "ready" or "started"')
             elif condition == "exited-ok" and needed.restart == "always":
                 problems.add(where, f'{name} is started again whenever it exits; give it restart = "on-failure"')
+
+
+def check_on_demand(services: Sequence[Service], routes: Sequence[Route], path: KeyPath, problems: Problems) -> None:
+    """Note services that wait for a request and can get none."""
+    reached = {name for route in routes for name in route.to}
+    reached |= {name for service in services for name in service.depends_on}
+    for service in services:
+        if service.start == "on-demand" and service.name not in reached and not problems.found:
+            where = (*path, service.name, "start")
+            problems.add(where, f"no route leads to {service.name}, so no request would ever start it")
 
 
 def find_cycle(needs: Mapping[str, Sequence[str]]) -> tuple[str, ...]:

@@ -5,7 +5,7 @@ import tomllib
 from pathlib import Path
 from typing import Any, Literal
 
-from devproxy.config.checks import check_services
+from devproxy.config.checks import check_on_demand, check_services
 from devproxy.config.model import DEFAULT_PORT, Bus, Capture, Config, Hold, Logs, Reload, Route, Service
 from devproxy.config.root import FILE, PYPROJECT, default_name, may_configure, table_of
 from devproxy.config.routes import default_routes, read_routes
@@ -68,6 +68,7 @@ def _read_config(table: Table, file: Path, root: Path) -> Config:
         bus=table.section("bus", _bus, Bus()),
     )
     table.finish()
+    check_on_demand(services, config.routes, services_path, problems)
     return config
 
 

@@ -26,6 +26,7 @@ COMMAND_ONLY = (
     "restart",
     "stop",
     "start",
+    "profiles",
     "stderr",
     "instances",
     "venv",
@@ -49,7 +50,7 @@ def read_services(tables: Table | None, root: Path, problems: Problems) -> tuple
 
 
 def check_name(name: str, tables: Table) -> None:
-    if re.fullmatch(NAME, name, re.A) is None:
+    if not is_name(name):
         tables.wrong(name, f'expected a service name of a-z, 0-9, "_" and "-", such as "api-2"; got {show(name)}')
     elif name == RESERVED:
         tables.wrong(name, f'the name "{RESERVED}" is taken: it is that of our own log lines')
@@ -81,9 +82,9 @@ def read_service(name: str, table: Table, root: Path) -> Service:
         watch=table.texts("watch", 'a list of globs below dir, such as ["app/**/*.py"]', is_glob),
         restart=table.choice("restart", "on-failure", RestartPolicy),
         stop=table.section("stop", stop_from, Stop()),
-        start=read_start(table),
+        start=table.choice("start", "auto", Literal["auto", "on-demand", "manual"]),
         optional=table.flag("optional", default=False),
-        profiles=read_not_yet(table, "profiles", "a list of names"),
+        profiles=table.texts("profiles", 'a list of names of a-z, 0-9, "_" and "-", such as ["full"]', is_name),
         instances=read_instances(table),
         stderr=table.choice("stderr", "merged", Literal["merged", "separate"]),
         venv=venv,
@@ -207,23 +208,10 @@ def stop_from(table: Table) -> Stop:
     return Stop(name.removeprefix("SIG"), table.seconds("grace_seconds", default.grace_seconds))
 
 
-def read_start(table: Table) -> Literal["auto", "on-demand", "manual"]:
-    start: Literal["auto", "on-demand", "manual"]
-    start = table.choice("start", "auto", Literal["auto", "on-demand", "manual"])
-    table.not_yet("start", start == "on-demand")
-    return start
-
-
 def read_instances(table: Table) -> int:
     instances = table.integer("instances", 1, 1)
     table.not_yet("instances", instances > 1)
     return instances
-
-
-def read_not_yet(table: Table, key: str, expected: str) -> tuple[str, ...]:
-    texts = table.texts(key, expected)
-    table.not_yet(key, bool(texts))
-    return texts
 
 
 def as_command(value: Any) -> str | tuple[str, ...] | None:
@@ -237,6 +225,10 @@ def as_port(value: Any) -> int | Literal["auto"] | None:
     if value == "auto":
         return "auto"
     return value if isinstance(value, int) and not isinstance(value, bool) and 0 < value < 65536 else None
+
+
+def is_name(name: str) -> bool:
+    return re.fullmatch(NAME, name, re.A) is not None
 
 
 def is_glob(pattern: str) -> bool:

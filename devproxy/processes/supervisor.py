@@ -5,8 +5,9 @@ A service that is wanted starts when what it depends on is there; the order of s
 
 import asyncio
 import signal
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
+from devproxy.config.selection import Selection
 from devproxy.errors import DevproxyError
 from devproxy.processes.dependencies import Wait, has_given_up, levels, satisfies, waits, with_needs
 from devproxy.processes.lifecycle import Begin, Life, RestartAsked, Saved, StopAsked, Wanted
@@ -19,16 +20,16 @@ RESTING = frozenset({"stopped", "done", "crashed"})
 class Supervisor:
     """Owns the services that are ours to run; `run` is their task group.
 
-    Args: services: in the order of their declaration; wanted: the names of those that are to run. The others are
-    stopped until somebody starts them.
+    Args: services: in the order of their declaration; selection: which of them are to run. The others are stopped
+    until somebody starts them.
     """
 
-    def __init__(self, services: Iterable[Service], wanted: Collection[str]) -> None:
+    def __init__(self, services: Iterable[Service], selection: Selection) -> None:
         self.services = {service.spec.name: service for service in services}
         self._specs = {name: service.spec for name, service in self.services.items()}
         self._levels = levels([*self._specs.values()])
-        self._expected = frozenset(wanted)
-        self._wanted = {name for name in self.services if name in wanted}
+        self._selection = selection
+        self._wanted = {name for name in self.services if name in selection.wanted}
         self._waiting: set[str] = set()  # wanted, but what they depend on is not there yet
         self._stopping = False
         self._changed = asyncio.Event()
@@ -40,7 +41,7 @@ class Supervisor:
                 service.prepare(early[name])
             elif name in self._wanted:
                 self._waiting.add(name)
-            else:
+            elif name not in self._selection.on_demand:
                 service.leave_out()
 
     async def run(self) -> None:
@@ -96,6 +97,17 @@ class Supervisor:
                 self._waiting.add(each)
                 self.services[each].tell(Wanted())
 
+    def ask_on_demand(self, name: str) -> None:
+        """A request for a service waits: start it, if that is what it was waiting for."""
+        if self.is_on_demand(name):
+            self.ask_start(name)
+
+    def is_on_demand(self, name: str) -> bool:
+        """Whether a service waits for its first request."""
+        if name not in self._selection.on_demand or name in self._wanted:
+            return False
+        return self.services[name].life.state == "waiting"
+
     def ask_restart(self, name: str) -> None:
         """Restart a service; start it if it does not run. One that waits for its dependencies goes on waiting."""
         if name in self._waiting:
@@ -115,7 +127,7 @@ class Supervisor:
     def ask_stop(self, name: str) -> None:
         """Stop a service. The session is ready without it only if it was not to run in the first place."""
         self._waiting.discard(name)
-        if name not in self._expected:
+        if name not in self._selection.wanted:
             self._wanted.discard(name)
         self.services[name].tell(StopAsked())
 

@@ -34,11 +34,20 @@ class Waiter(Protocol):
 class Upstream:
     """One service as the gateway sees it.
 
+    Args: held: called whenever a request begins to wait for it.
     Owns: its idle connections and the dials under way; `close` ends them.
     """
 
-    def __init__(self, name: str, *, state: str = "waiting", addresses: tuple[tuple[str, int], ...] = ()) -> None:
+    def __init__(
+        self,
+        name: str,
+        *,
+        state: str = "waiting",
+        addresses: tuple[tuple[str, int], ...] = (),
+        held: Callable[[], None] = lambda: None,
+    ) -> None:
         self.name = name
+        self._held = held
         self.state = state
         self.addresses = addresses
         self.streams: set[Waiter] = set()  # event streams being relayed
@@ -86,6 +95,7 @@ class Upstream:
     def wait(self, waiter: Waiter) -> None:
         """Wake `waiter` at the next change of state."""
         self._waiting.add(waiter)
+        self._held()
 
     def leave(self, waiter: Waiter) -> None:
         """`waiter` waits no more."""

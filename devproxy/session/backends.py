@@ -22,12 +22,14 @@ Recipe = tuple[str, object, object, object]
 class Backends:
     """The backends of a session, by the names that routes lead to.
 
-    Args: content: the version of the static files that are served now.
+    Args: content: the version of the static files that are served now; held: told the name of a service of ours
+    whenever a request waits for it.
     Owns: the backends; `close` ends those of services (the gateway ends the folders).
     """
 
-    def __init__(self, config: Config, content: Callable[[], str]) -> None:
+    def __init__(self, config: Config, content: Callable[[], str], held: Callable[[str], None]) -> None:
         self._content = content
+        self._held = held
         self._recipes: dict[str, Recipe] = {}
         self.by_name: dict[str, Backend] = {}
         self.adopt(config)
@@ -61,7 +63,7 @@ class Backends:
                 return Mount(partial(_static_app, root, prefix, inject, self._content))
             case ("url", str() as url, _, _):
                 return _fixed_upstream(name, url)
-        return Upstream(name)
+        return Upstream(name, held=partial(self._held, name))
 
 
 def _recipes(config: Config) -> dict[str, Recipe]:

@@ -59,7 +59,7 @@ class Launch:
     """
 
     def __init__(self, config: Config, place: Place, options: Options) -> None:
-        self.wanted = select(config.services, options.services, options.profiles)
+        self.selection = select(config.services, options.services, options.profiles)
         self.config = config
         self.place = place
         self.options = options
@@ -115,7 +115,7 @@ class Launch:
             self.log.say(note)
         adopt_orphans()
         self.custody.end_leftovers(self.log.say)
-        wanted = [each for each in self.config.services if each.name in self.wanted]
+        wanted = [each for each in self.config.services if each.name in self.selection.wanted]
         self.claims.claim_all(each for each in wanted if each.command is not None)
         start_early(wanted, self.claims.claim, self.starter, self.children)
 
@@ -124,13 +124,19 @@ class Launch:
         where = f" (from {self.config.source.name})" if self.config.source is not None else ""
         ours = [declared for declared in self.config.services if declared.url is None]
         if ours:
-            named = [one.name for one in ours if one.static is not None or one.name in self.wanted]
-            starting = f"starting {', '.join(named) or 'nothing'} behind {self.origin}"
-            left_out = [one.name for one in ours if one.name not in named]
-            rest = f"; left out: {', '.join(left_out)} (devproxy start {left_out[0]})" if left_out else ""
-            return f"{self.config.name}{where}: {starting}{rest}"
+            named = [one.name for one in ours if one.static is not None or one.name in self.selection.wanted]
+            starting = f"starting {', '.join(named) or 'nothing yet'} behind {self.origin}"
+            return f"{self.config.name}{where}: {starting}{self._left_out()}"
         urls = ", ".join(declared.url for declared in self.config.services if declared.url is not None)
         return f"{self.config.name}{where}: {self.origin} stands in front of {urls}"
+
+    def _left_out(self) -> str:
+        wanted, on_demand = self.selection.wanted, self.selection.on_demand
+        left = [one.name for one in self.config.services if one.command is not None and one.name not in wanted]
+        later = [name for name in left if name in on_demand]
+        never = [name for name in left if name not in on_demand]
+        words = f"; with the first request: {', '.join(later)}" if later else ""
+        return words + (f"; left out: {', '.join(never)} (see devproxy start)" if never else "")
 
     @staticmethod
     def hold_signals() -> None:

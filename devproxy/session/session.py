@@ -81,7 +81,7 @@ class Session:
             warn=lambda sentence: self.log.say(sentence, level="warning"),
         )
         self.content_version = self._watching.content_version
-        self._backends = Backends(self.config, self.content_version)
+        self._backends = Backends(self.config, self.content_version, held=self._held)
         self.supervisor = self._supervisor()
         self.supervisor.prepare(launch.children)
         self.view = SessionView(self)
@@ -100,7 +100,7 @@ class Session:
             for declared in self.config.services
             if declared.command is not None
         ]
-        return Supervisor(services, self._launch.wanted)
+        return Supervisor(services, self._launch.selection)
 
     # -- the run
 
@@ -237,6 +237,10 @@ class Session:
                 upstream.become(state)
                 if state == "blocked":
                     self.log.say(f"{name} waits for {words.waits_words(waits)}", level="error")
+
+    def _held(self, name: str) -> None:
+        """A request waits for a service."""
+        self.supervisor.ask_on_demand(name)
 
     def _happened(self, event: Event) -> None:
         if not self.events.closed:  # at the very end nobody listens any more

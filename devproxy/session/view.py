@@ -112,6 +112,8 @@ class SessionView:
         life, name = service.life, service.spec.name
         if waits := self._session.supervisor.waits_for(name):
             return f"waits for {waits_words(waits)}"
+        if self._session.supervisor.is_on_demand(name):
+            return "starts with the first request for it"
         if life.state == "stopped" and not life.generation:
             return f"not started; devproxy start {name} starts it"
         if life.state in ("crashed", "failing"):

@@ -65,6 +65,7 @@ def services(draw: st.DrawFn, root: Path, name: str, earlier: list[str], port: i
         restart=draw(st.sampled_from(["on-failure", "always", "never"])),
         stop=draw(st.builds(Stop, signal=st.sampled_from(["TERM", "INT"]), grace_seconds=SECONDS)),
         start=draw(st.sampled_from(["auto", "manual"])),
+        profiles=draw(st.sampled_from([(), ("full", "e2e-2")])),
         optional=optional,
         stderr=draw(st.sampled_from(["merged", "separate"])),
         venv=draw(st.sampled_from([None, root / "environment"])),

@@ -356,9 +356,9 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("[logs]\nsegments = 0", 2, "logs.segments", "from 1 to 10000"),
     # Keys that a later version fills.
     (f"{WEB}log_files = 'x.log'", 4, "services.web.log_files", "a list of files or globs"),
-    (f"{WEB}profiles = ['e2e']", 4, "services.web.profiles", "not yet supported"),
+    (f"{WEB}profiles = ['a,b']", 4, "services.web.profiles", "a list of names"),
     (f"{WEB}instances = 2", 4, "services.web.instances", "not yet supported: 2"),
-    (f"{WEB}start = 'on-demand'", 4, "services.web.start", 'not yet supported: "on-demand"'),
+    (f"routes = []\n{WEB}start = 'on-demand'", 5, "services.web.start", "no route leads to web"),
     ("[services.web]\nurl = 'https://a'", 2, "services.web.url", "not yet supported"),
     ("[[routes]]\nprefix = '/'\nto = 'https://a'", 3, "routes[0].to", "not yet supported"),
     (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'http://a']", 6, "routes[0].to", "not yet supported"),

@@ -93,8 +93,8 @@ class Stage:
         self._link = GuardLink(f"{MARKER}={self.session}")
         self._leases, memory = Leases(state_home()), Memory(state_home(), Path("/"))
         claims = Claims(Path("/"), specs, (), Manners(), self.log.say, leases=self._leases, memory=memory)
-        self.wanted = select(specs)
-        self._specs, self._claim = [each for each in specs if each.name in self.wanted], claims.claim
+        selection = select(specs)
+        self._specs, self._claim = [each for each in specs if each.name in selection.wanted], claims.claim
         self._starter = Starter(
             session=self.session,
             origin="http://localhost:4400",
@@ -107,7 +107,7 @@ class Stage:
         )
         around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed)
         services = [Service(each, around, listens=each.port is not None) for each in specs]
-        self.supervisor = Supervisor(services, self.wanted)
+        self.supervisor = Supervisor(services, selection)
 
     def prepare(self) -> None:
         """Start what depends on nothing, before there is a loop."""
