@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up proxy demo status ls env logs open start stop restart down kill-port plan init'
+            argument='up proxy demo status ls env logs open start stop restart down ports kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
@@ -113,10 +113,18 @@ _devproxy() {
                 -C | --directory) value='@folders' ;;
             esac
             ;;
+        ports)
+            options='--all --killed --directory -C --json --help -h'
+            case $prev in
+                -C | --directory) value='@folders' ;;
+            esac
+            ;;
         kill-port)
-            options='--yes -y --force --dry-run -n --json --directory -C --help -h'
+            options='--yes -y --force --signal --wait --dry-run -n --json --directory -C --help -h'
             argument='@ports'
             case $prev in
+                --signal) value='TERM INT HUP QUIT KILL ABRT USR1 USR2' ;;
+                --wait) value='@nothing' ;;
                 -C | --directory) value='@folders' ;;
             esac
             ;;

@@ -120,7 +120,7 @@ def test_every_command_that_is_shown_can_be_typed(page: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["devproxy upp", "devproxy up --wiat", "true && devproxy logs --tail 5", "devproxy kill-port web", "devproxy -x"],
+    ["devproxy upp", "devproxy up --wiat", "true && devproxy logs --tail 5", "devproxy up --port web", "devproxy -x"],
 )
 def test_a_command_that_cannot_be_typed_is_noticed(wrong: str) -> None:
     (words,) = commands_in(wrong)

@@ -43,6 +43,7 @@ COMMANDS = (
     Entry("stop", "control:stop", "Control", "Stop services, and leave the others running."),
     Entry("restart", "control:restart", "Control", "Restart services; requests wait meanwhile."),
     Entry("down", "control:down", "Control", "Stop the session and everything that it started."),
+    Entry("ports", "ports:ports", "Ports", "Show which ports are in use, and whose they are."),
     Entry("kill-port", "kill_port:kill_port", "Ports", "Free ports: end what listens on them."),
     Entry("plan", "plan:plan", "Setup", "Show what would run here, and why."),
     Entry("init", "plan:init", "Setup", "Write the plan down as devproxy.toml."),

@@ -1,11 +1,14 @@
 """`devproxy kill-port`: free ports that something still listens on."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 if TYPE_CHECKING:
+    from signal import Signals
+
     from devproxy.ports.facts import Judged
     from devproxy.ports.free import Outcome
 
@@ -17,10 +20,21 @@ DRY_RUN_WORDS = {
 }
 
 
+HIGHEST = 65535
+A_PORT = "a port is a number from 1 to 65535; a range is two of them, as in 3000-3010"
+SIGNALS = ("TERM", "INT", "HUP", "QUIT", "KILL", "ABRT", "USR1", "USR2")  # those that end a process
+
+
 def kill_port(
-    ports: Annotated[list[int], typer.Argument(metavar="PORT", min=1, max=65535, show_default=False)],
+    ports: Annotated[list[str], typer.Argument(metavar="PORT", show_default=False)],
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Answer yes to every question.")] = False,
     force: Annotated[bool, typer.Option("--force", help="As --yes, and SIGKILL at once.")] = False,
+    signal_name: Annotated[
+        str, typer.Option("--signal", metavar="SIGNAL", help="How the holder is asked to end: INT, HUP …")
+    ] = "TERM",
+    wait: Annotated[
+        float, typer.Option("--wait", metavar="SECONDS", min=0.0, help="How long it has before SIGKILL.")
+    ] = 5.0,
     dry_run: Annotated[bool, typer.Option("--dry-run", "-n", help="Show who listens; end nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout; asks nothing.")] = False,
     directory: Annotated[
@@ -36,28 +50,97 @@ def kill_port(
 
     Examples:
         $ devproxy kill-port 8000             free one port
-        $ devproxy kill-port 8000 5173 --yes  free two, and ask nothing
+        $ devproxy kill-port 3000-3010 8000   free a range, and another one
+        $ devproxy kill-port 8000 --yes       ask nothing
         $ devproxy kill-port 8000 --dry-run   only show who has it
 
     Exit status: 0 when every port is free (or with --dry-run), 3 when one is still held.
     """
     from devproxy.ports.probe import is_free
 
-    root: Path | None = None
-    reports: list[dict[str, Any]] = []
-    for port in dict.fromkeys(ports):
-        if is_free(port):
-            say(f"nothing listens on port {port}", as_json)
-            reports.append({"port": port, "free": True, "holders": [], "action": "none", "freed": False})
-            continue
-        root = root or root_of(directory)
-        reports.append(one_port(port, root, yes=yes, force=force, dry_run=dry_run, as_json=as_json))
+    wanted = parse_ports(ports)
+    ways = Ways(yes, force, parse_signal(signal_name, force=force), wait, dry_run, as_json)
+    free = {port for port in wanted if is_free(port)}
+    if free:
+        say(f"nothing listens on {ports_words(sorted(free))}", as_json)
+    root = root_of(directory)
+    reports = [nothing(port) if port in free else one_port(port, root, ways) for port in wanted]
     if as_json:
         import json
 
         typer.echo(json.dumps({"schema": 1, "ports": reports}))
     if not dry_run and not all(report["free"] for report in reports):
         raise typer.Exit(HELD)
+
+
+@dataclass(frozen=True, slots=True)
+class Ways:
+    """How to go about it: what the options say."""
+
+    yes: bool
+    force: bool
+    first: "Signals"
+    wait: float
+    dry_run: bool
+    as_json: bool
+
+
+def parse_ports(words: list[str]) -> list[int]:
+    """Ports, ranges and lists of them, each port once: `3000-3010 8000` or `8000,9000`.
+
+    Raises: UsageError: one is none of these.
+    """
+    found: list[int] = []
+    for word in ",".join(words).split(","):
+        first, dash, last = word.strip().partition("-")
+        low, high = parse_port(first, word), parse_port(last if dash else first, word)
+        if low > high:
+            raise usage_error(f"the range {word} ends before it begins", f"did you mean {high}-{low}?")
+        found.extend(range(low, high + 1))
+    return list(dict.fromkeys(found))
+
+
+def parse_port(text: str, word: str) -> int:
+    """One port. Raises: UsageError: it is none; the message shows the word that it stands in."""
+    if text.isascii() and text.isdecimal() and len(text) <= 5 and 1 <= int(text) <= HIGHEST:
+        return int(text)
+    raise usage_error(f"'{word}' is not a port", A_PORT)
+
+
+def parse_signal(name: str, *, force: bool) -> "Signals":
+    """The signal of a name, with or without SIG. Raises: UsageError: none that ends a process; or with --force."""
+    from signal import Signals
+
+    short = name.upper().removeprefix("SIG")
+    if short not in SIGNALS:
+        raise usage_error(f"--signal {name} is not a signal that ends a process", f"it is one of {', '.join(SIGNALS)}")
+    if force and short not in ("TERM", "KILL"):
+        raise usage_error("--force sends SIGKILL at once, so --signal has no say", "give one of them")
+    return Signals.SIGKILL if force else Signals[f"SIG{short}"]
+
+
+def usage_error(message: str, hint: str) -> Exception:
+    """A UsageError, imported only now."""
+    from devproxy.errors import UsageError
+
+    return UsageError(message, hint=hint)
+
+
+def ports_words(ports: list[int]) -> str:
+    """Ascending ports in words, runs as ranges: ports 3000-3004, 8000."""
+    runs: list[list[int]] = []
+    for port in ports:
+        if runs and port == runs[-1][-1] + 1:
+            runs[-1].append(port)
+        else:
+            runs.append([port])
+    words = [str(run[0]) if len(run) == 1 else f"{run[0]}-{run[-1]}" for run in runs]
+    return f"{'port' if len(ports) == 1 else 'ports'} {', '.join(words)}"
+
+
+def nothing(port: int) -> dict[str, Any]:
+    """The entry for --json of a port that nothing listens on."""
+    return {"port": port, "free": True, "holders": [], "action": "none", "freed": False}
 
 
 def root_of(directory: Path | None) -> Path:
@@ -70,27 +153,32 @@ def root_of(directory: Path | None) -> Path:
     return find_root(Path.cwd()) if directory is None else directory.resolve()
 
 
-def one_port(port: int, root: Path, *, yes: bool, force: bool, dry_run: bool, as_json: bool) -> dict[str, Any]:
+def one_port(port: int, root: Path, ways: Ways) -> dict[str, Any]:
     """Show who holds one port, free it if that may be; return its entry for --json."""
     from devproxy.ports.free import Freed, free
     from devproxy.ports.look import look
 
     judged = look(port, root)
-    if not as_json:
+    if not judged:  # it has ended meanwhile
+        say(f"nothing listens on port {port} any more", ways.as_json)
+        return nothing(port)
+    if not ways.as_json:
         show(port, judged)
-    action = decide(judged, yes=yes or force, may_ask=may_ask() and not as_json, dry_run=dry_run)
+    asking = may_ask() and not ways.as_json
+    action = decide(judged, yes=ways.yes or ways.force, may_ask=asking, dry_run=ways.dry_run)
     if action == "ask":
         action = "free" if typer.confirm(question(judged), default=False, err=True) else "declined"
     freed, why = False, ""
     if action == "free":
-        outcome = free(port, judged, root, force=force, tell=lambda line: say(f"  {line}", as_json))
+        tell = lambda line: say(f"  {line}", ways.as_json)  # noqa: E731 - one line, one use
+        outcome = free(port, judged, root, first=ways.first, grace=ways.wait, tell=tell)
         freed = isinstance(outcome, Freed)
         action = "freed" if freed else "failed"
-        why = tell_outcome(port, outcome, as_json)
+        why = tell_outcome(port, outcome, ways.as_json)
     elif action in {"refused", "declined"}:
-        why = refuse(port, judged, action, as_json)
+        why = refuse(port, judged, action, ways.as_json)
     else:
-        say(f"  dry run: {DRY_RUN_WORDS[action]}", as_json)
+        say(f"  dry run: {DRY_RUN_WORDS[action]}", ways.as_json)
     return {
         "port": port,
         "free": freed,
@@ -149,10 +237,15 @@ def holder_lines(one: "Judged") -> list[str]:
     from devproxy.ports.family import own, snapshot
     from devproxy.ports.lineage import aim
 
-    where = f"listens on {', '.join(one.holder.addresses)}" if one.holder.addresses else "listens"
+    where = f"listens on {', '.join(one.holder.addresses)}" if one.holder.addresses else ""
     process = one.holder.process
+    if process is None and one.holder.hold == "closed":
+        return []
     if process is None:
-        return ["pid unknown", f"  {where}"]
+        return [
+            f"pid unknown{f', of {one.holder.username}' if one.holder.username else ''}",
+            *([f"  {where}"] if where else []),
+        ]
     facts = [f"in {short_path(process.cwd)}" if process.cwd else "", age_words(age(one)), where]
     lines = [
         f"pid {process.pid}  {' '.join(process.command.split())}",
@@ -171,6 +264,7 @@ def holder_json(one: "Judged") -> dict[str, Any]:
     process = one.holder.process
     return {
         "pid": process.pid if process else None,
+        "user": (process.username if process else one.holder.username) or None,
         "command": process.command if process else None,
         "cwd": str(process.cwd) if process and process.cwd else None,
         "age_seconds": age(one),

@@ -21,5 +21,8 @@ Files:
     verdict    pure: facts in, verdict out
     look       all of the above for one port: its holders, judged
     free       ends holders that may be ended, and waits until the port binds
+    leases     a port between being chosen and being bound
+    memory     ports.json: what a root was given, to be given again
+    whose      pure: whom a holder belongs to, in a word or two
     killed     killed.jsonl: what was ended, when and why
 """

@@ -7,6 +7,7 @@ from typing import Literal
 from devproxy.ports.identity import Identity
 from devproxy.ports.records import ChildRecord
 
+Hold = Literal["listens", "connected", "closed"]
 Kind = Literal["ours", "neighbour", "stranger", "untouchable"]
 
 
@@ -43,13 +44,19 @@ class Process:
 
 @dataclass(frozen=True, slots=True)
 class Holder:
-    """Who has a listener on the port. process None: somebody whom we cannot see."""
+    """Who keeps the port from being bound. process None: somebody whom we cannot see, but perhaps whose it is.
+
+    hold: listens; or, when nobody does, is connected from there; or has been, and is gone (TIME_WAIT).
+    """
 
     port: int
     process: Process | None
     addresses: tuple[str, ...] = ()
     ancestors: tuple[Process, ...] = ()  # nearest first; the last one may be pid 1
     container: str = ""  # name of the container that publishes the port
+    uid: int | None = None  # who opened the socket; None where the system does not say
+    username: str = ""  # of that uid
+    hold: Hold = "listens"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +90,11 @@ class Context:
     root_is_broad: bool = False  # a home directory, /tmp, /: being inside says nothing
     records: tuple[Recorded, ...] = ()
     sessions: tuple[LiveSession, ...] = ()
+
+    @property
+    def known_roots(self) -> frozenset[Path]:
+        """Folders that are projects although nothing in them may say so."""
+        return frozenset(Path(one.record.root) for one in self.records if one.record.root)
 
 
 @dataclass(frozen=True, slots=True)

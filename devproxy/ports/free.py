@@ -1,6 +1,6 @@
 """Free a port: ask its holders to end, insist, and wait until the port binds again.
 
-    SIGTERM to the right process → grace → SIGKILL → every process gone and the port bound on both families
+    SIGTERM (or another) to the right process → grace → SIGKILL → every process gone and the port bound on both families
 
 The outside world is polled; nothing here needs an event loop. `up` calls it before there is one.
 """
@@ -53,6 +53,7 @@ def free(
     holders: Sequence[Judged],
     root: Path,
     *,
+    first: signal.Signals = signal.SIGTERM,
     grace: float = GRACE,
     force: bool = False,
     tell: Callable[[str], None] = lambda _: None,
@@ -62,8 +63,9 @@ def free(
     An untouchable one among them refuses the whole: the port would stay held, so nobody is ended.
     Each signal goes to an identity, checked anew; holders that no longer listen are left alone.
 
-    Args: holders: what `look` returned; root: the project, for killed.jsonl; grace: seconds;
-        force: SIGKILL at once; tell: gets one line a step, for a person who waits.
+    Args: holders: what `look` returned; root: the project, for killed.jsonl; first: how they are asked;
+        grace: seconds from then to SIGKILL; force: SIGKILL at once; tell: gets one line a step, for a person
+        who waits.
     """
     began = time.monotonic()
     for judged in holders:
@@ -71,7 +73,7 @@ def free(
             return Refused(port, judged.verdict.reason, judged.verdict.hint, may_not=True)
     targets = _targets(port, holders)
     strongest = ""
-    for signum, patience in _steps(grace, force):
+    for signum, patience in _steps(signal.SIGKILL if force else first, grace):
         if _is_over(targets, port):
             break
         try:
@@ -89,9 +91,9 @@ def free(
     return Refused(port, _who_has_it_now(port, targets))
 
 
-def _steps(grace: float, force: bool) -> list[tuple[signal.Signals, float]]:
+def _steps(first: signal.Signals, grace: float) -> list[tuple[signal.Signals, float]]:
     last = (signal.SIGKILL, AFTER_KILL)
-    return [last] if force else [(signal.SIGTERM, grace), last]
+    return [last] if first is signal.SIGKILL else [(first, grace), last]
 
 
 @dataclass(slots=True)
@@ -108,8 +110,8 @@ class Target:
         rows = family.snapshot()
         self._look_again(rows)
         reached = self._send(rows, signum)
-        if reached and signum is signal.SIGTERM:
-            self._send(rows, signal.SIGCONT)  # a suspended job (Ctrl-Z) sees SIGTERM only when it continues
+        if reached and signum is not signal.SIGKILL:
+            self._send(rows, signal.SIGCONT)  # a suspended job (Ctrl-Z) sees the signal only when it continues
         return reached
 
     def living(self) -> list[Identity]:

@@ -1,37 +1,54 @@
 """Gather the facts about the holders of a port. Reads the outside world, decides nothing."""
 
+import itertools
 import os
-from collections.abc import Callable, Collection, Iterable
+import pwd
+from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import suppress
+from functools import cached_property
 from pathlib import Path
 from typing import TypeVar
 
 import psutil
 
 from devproxy.ports import family, identity, table
-from devproxy.ports.facts import Holder, Process
+from devproxy.ports.facts import Hold, Holder, Process
+from devproxy.ports.table import Listener
 
 T = TypeVar("T")
 
 CONFIG = "devproxy.toml"
+DOCKER_PROXY = "docker-proxy"
 TABLE_IN_PYPROJECT = "[tool.devproxy"
 
 
-def holders(port: int, known_roots: Collection[Path] = ()) -> list[Holder]:
-    """Every process that has a listener on the port; one without process for listeners that cannot be seen.
+def holders(port: int | None = None, known_roots: Collection[Path] = ()) -> list[Holder]:
+    """Every process that has a listener on the port, or on any; one without process for those that cannot be seen.
 
     Args: known_roots: folders that are projects although nothing in them says so.
     """
     everything = table.listeners()
     ports: dict[int, set[int]] = {}
-    addresses: dict[int | None, list[str]] = {}
+    by_process: dict[tuple[int, int | None], list[Listener]] = {}
     for one in everything:
         if one.pid is not None:
             ports.setdefault(one.pid, set()).add(one.port)
-        if one.port == port and one.address not in addresses.setdefault(one.pid, []):
-            addresses[one.pid].append(one.address)
+        if port is None or one.port == port:
+            by_process.setdefault((one.port, one.pid), []).append(one)
     observer = Observer(family.snapshot(), ports, known_roots)
-    found = [observer.holder(port, pid, tuple(seen)) for pid, seen in addresses.items() if seen]
+    found = [observer.holder(listeners) for listeners in by_process.values()]
     return [holder for holder in found if holder is not None]
+
+
+def connected(port: int, known_roots: Collection[Path] = ()) -> list[Holder]:
+    """What else keeps the port from being bound, when nobody listens. Args: as of `holders`."""
+    observer = Observer(family.snapshot(), {}, known_roots)
+    found = []
+    for one in table.connections(port):
+        process = observer.process(one.pid) if one.pid is not None else None
+        hold: Hold = "closed" if one.is_over else "connected"
+        found.append(Holder(port, process, uid=one.uid, username=name_of(one.uid), hold=hold))
+    return found
 
 
 class Observer:
@@ -41,19 +58,41 @@ class Observer:
         self._rows = rows
         self._ports = ports
         self._known_roots = known_roots
+        self._seen: dict[int, Process | None] = {}
 
-    def holder(self, port: int, pid: int | None, addresses: tuple[str, ...]) -> Holder | None:
-        """One holder with its ancestors; None when it ended while we looked."""
-        if pid is None:
-            return Holder(port, None, addresses)
+    def holder(self, listeners: Sequence[Listener]) -> Holder | None:
+        """One holder of one port, with its ancestors; None when it ended while we looked."""
+        port, pid, uid = listeners[0].port, listeners[0].pid, listeners[0].uid
+        addresses = tuple(dict.fromkeys(one.address for one in listeners))
+        if pid is None and (pid := self._docker_proxies.get(port)) is None:
+            return Holder(port, None, addresses, uid=uid, username=name_of(uid))
         process = self.process(pid)
         if process is None or process.create_time is None:
             return None
         above = (self.process(one) for one in family.ancestors(self._rows, pid))
-        return Holder(port, process, addresses, tuple(one for one in above if one is not None))
+        seen = tuple(one for one in above if one is not None)
+        return Holder(port, process, addresses, seen, uid=uid, username=name_of(uid))
 
     def process(self, pid: int) -> Process | None:
         """What can be seen of one process; None when it is gone."""
+        if pid not in self._seen:
+            self._seen[pid] = self._look_at(pid)
+        return self._seen[pid]
+
+    @cached_property
+    def _docker_proxies(self) -> dict[int, int]:
+        """Docker's proxies by port. They are root's, so their sockets are not to be seen; their command lines are."""
+        found: dict[int, int] = {}
+        for pid in self._rows:
+            with suppress(psutil.Error):
+                process = psutil.Process(pid)
+                if process.name() == DOCKER_PROXY:
+                    options = dict(itertools.pairwise(process.cmdline()))
+                    if options.get("-proto") == "tcp" and options.get("-host-port", "").isdecimal():
+                        found[int(options["-host-port"])] = pid
+        return found
+
+    def _look_at(self, pid: int) -> Process | None:
         who = identity.of(pid)
         try:
             process = psutil.Process(pid)
@@ -85,6 +124,16 @@ class Observer:
 
     def _listened_by(self, pids: Iterable[int]) -> set[int]:
         return set().union(*(self._ports.get(pid, ()) for pid in pids))
+
+
+def name_of(uid: int | None) -> str:
+    """The user's name; its number where it has none; empty for None."""
+    if uid is None:
+        return ""
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return f"user {uid}"
 
 
 def path(text: str) -> Path | None:

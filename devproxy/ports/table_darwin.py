@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from devproxy.ports.family import tree
 
-Found = set[tuple[int, str, int, int | None]]  # port, address, family, pid
+Found = set[tuple[int, str, int, int | None, int | None]]  # port, address, family, pid, uid
 
 PATIENCE = 5.0  # seconds; lsof takes some 50 ms
 
@@ -26,6 +26,26 @@ def listening_ports() -> set[int]:
     return parse_netstat(_lines("netstat", "-an", "-p", "tcp"))
 
 
+def connections(port: int) -> set[tuple[int | None, int | None, bool]]:
+    """As table.connections, unordered: pid, uid, is_over."""
+    pids = parse_connected(_lines("lsof", "-nP", f"-iTCP:{port}", "-Fpn"), port)
+    is_over = port in parse_netstat(_lines("netstat", "-an", "-p", "tcp"), "TIME_WAIT")
+    return {(pid, None, False) for pid in pids} | ({(None, None, True)} if is_over else set())
+
+
+def parse_connected(lines: Iterable[str], port: int) -> set[int]:
+    """Who has a connection with its near end here: `nADDRESS:PORT->ADDRESS:PORT` in `lsof -Fpn`."""
+    pids: set[int] = set()
+    pid = 0
+    for line in lines:
+        kind, text = line[:1], line[1:].strip()
+        if kind == "p":
+            pid = int(text)
+        elif kind == "n" and text.partition("->")[0].endswith(f":{port}") and "->" in text:
+            pids.add(pid)
+    return pids
+
+
 def parse_lsof(lines: Iterable[str]) -> Found:
     """Output of `lsof -Fptn`: a line `pPID` a process, then `f`, `tIPv4` and `nADDRESS:PORT` a socket."""
     found: Found = set()
@@ -40,16 +60,16 @@ def parse_lsof(lines: Iterable[str]) -> Found:
             address, _, port = text.rpartition(":")
             if port.isdecimal():
                 wildcard = "::" if family == 6 else "0.0.0.0"
-                found.add((int(port), wildcard if address == "*" else address.strip("[]"), family, pid))
+                found.add((int(port), wildcard if address == "*" else address.strip("[]"), family, pid, None))
     return found
 
 
-def parse_netstat(lines: Iterable[str]) -> set[int]:
+def parse_netstat(lines: Iterable[str], state: str = "LISTEN") -> set[int]:
     """Output of `netstat -an -p tcp`: the local address is `ADDRESS.PORT`, the state comes last."""
     ports: set[int] = set()
     for line in lines:
         fields = line.split()
-        if len(fields) >= 6 and fields[0].startswith("tcp") and fields[5] == "LISTEN":
+        if len(fields) >= 6 and fields[0].startswith("tcp") and fields[5] == state:
             port = fields[3].rpartition(".")[2]
             if port.isdecimal():
                 ports.add(int(port))

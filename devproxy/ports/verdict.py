@@ -31,8 +31,10 @@ INITS = frozenset({"init", "systemd", "launchd", "tini", "dumb-init", "docker-in
 def judge(holder: Holder, context: Context) -> Verdict:
     """The verdict on one holder, with its reason and, where there is one, what to do instead."""
     process = holder.process
+    if holder.hold != "listens":
+        return _connected(holder)
     if process is None:
-        return _unseen(holder)
+        return _unseen(holder, context)
     if (verdict := _untouchable(process, holder, context)) is not None:
         return verdict
     if (session := next((one for one in context.sessions if one.pid == process.pid), None)) is not None:
@@ -126,14 +128,24 @@ def _session(session: LiveSession) -> Verdict:
     return Verdict("neighbour", f"the devproxy that runs for {where}", hint=f"devproxy down{there}" if there else "")
 
 
-def _unseen(holder: Holder) -> Verdict:
+def _connected(holder: Holder) -> Verdict:
+    """Nobody listens, and yet the port does not bind (EADDRINUSE without SO_REUSEADDR on both sides: socket(7))."""
+    if holder.hold == "closed":
+        reason = "nobody listens there; the system keeps the port for a minute after a connection (TIME_WAIT)"
+        return Verdict("untouchable", reason, hint="it is free within a minute")
+    who = "it" if holder.process is not None else "somebody whom we cannot see"
+    reason = f"nobody listens there; {who} has a connection whose own end is this port"
+    return Verdict("untouchable", reason, hint="it is free when that connection has ended")
+
+
+def _unseen(holder: Holder, context: Context) -> Verdict:
     if holder.container:
         return _container(holder)
-    return Verdict(
-        "untouchable",
-        "its process cannot be seen: another user's, or in a container",
-        hint=f"sudo ss -ltnp 'sport = :{holder.port}' shows it",
-    )
+    if holder.uid is not None and holder.uid != context.uid:
+        reason = f"it belongs to {holder.username or 'another user'}, whose processes we may not look into"
+    else:
+        reason = "its process cannot be seen: another user's, in a container, or not listening yet"
+    return Verdict("untouchable", reason, hint=f"sudo ss -ltnp 'sport = :{holder.port}' shows it")
 
 
 def _untouchable(process: Process, holder: Holder, context: Context) -> Verdict | None:

@@ -12,7 +12,8 @@ from typing import Any
 
 import pytest
 
-from devproxy.cli.kill_port import age_words, decide
+from devproxy.cli.kill_port import age_words, decide, parse_ports, parse_signal, ports_words
+from devproxy.errors import UsageError
 from devproxy.ports.facts import Holder, Judged, Kind, Process, Verdict
 from devproxy.ports.probe import is_free
 from tests.ports.children import CLIENT, DEAF, DUAL, IPV4, LISTEN, Children, free_port, is_alive
@@ -198,6 +199,95 @@ def test_a_command_line_cannot_move_the_cursor(children: Children, repo: Path) -
     assert "boo" in shown
     assert "\x1b" not in shown
     assert "\x07" not in shown
+
+
+@pytest.mark.parametrize(
+    ("words", "ports"),
+    [
+        (["8000"], [8000]),
+        (["3000-3003", "8000"], [3000, 3001, 3002, 3003, 8000]),
+        (["8000,9000-9001", "9001"], [8000, 9000, 9001]),
+        (["1-1"], [1]),
+        (["65535"], [65535]),
+    ],
+)
+def test_ports_ranges_and_lists_are_read_each_port_once(words: list[str], ports: list[int]) -> None:
+    assert parse_ports(words) == ports
+
+
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("abc", "'abc' is not a port"),
+        ("0", "'0' is not a port"),
+        ("65536", "'65536' is not a port"),
+        ("8000-", "'8000-' is not a port"),
+        ("8000-x", "'8000-x' is not a port"),
+        ("1-2-3", "'1-2-3' is not a port"),
+        ("3010-3000", "the range 3010-3000 ends before it begins"),
+        ("٣", "'٣' is not a port"),
+        ("9" * 5000, f"'{'9' * 5000}' is not a port"),
+        ("8000,", "'' is not a port"),
+    ],
+)
+def test_what_is_no_port_is_said_with_what_one_looks_like(word: str, message: str) -> None:
+    with pytest.raises(UsageError) as raised:
+        parse_ports([word])
+    assert raised.value.message == message
+    assert "3000-3010" in raised.value.hint or "did you mean 3000-3010?" in raised.value.hint
+
+
+@pytest.mark.parametrize(
+    ("ports", "words"),
+    [([8000], "port 8000"), ([3000, 3001, 3002, 8000], "ports 3000-3002, 8000"), ([1, 3], "ports 1, 3")],
+)
+def test_free_ports_are_told_in_runs(ports: list[int], words: str) -> None:
+    assert ports_words(ports) == words
+
+
+@pytest.mark.parametrize(
+    ("name", "number"), [("int", signal.SIGINT), ("SIGHUP", signal.SIGHUP), ("Kill", signal.SIGKILL)]
+)
+def test_a_signal_has_a_name_with_or_without_SIG(name: str, number: signal.Signals) -> None:
+    assert parse_signal(name, force=False) is number
+
+
+@pytest.mark.parametrize(
+    ("name", "force"), [("STOP", False), ("CONT", False), ("9", False), ("", False), ("INT", True)]
+)
+def test_a_signal_that_ends_nothing_or_has_no_say_is_refused(name: str, force: bool) -> None:
+    with pytest.raises(UsageError):
+        parse_signal(name, force=force)
+
+
+def test_a_range_frees_what_is_held_in_it_and_says_the_rest_in_one_line(children: Children, repo: Path) -> None:
+    low = next(port for port in iter(free_port, 0) if is_free(port + 1) and is_free(port + 2))
+    pid = children.orphan(IPV4, low + 1, cwd=repo)
+    done = kill_port(f"{low}-{low + 2}", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert f"nothing listens on ports {low}, {low + 2}\n" in done.stdout
+    assert f"port {low + 1} is free again" in done.stdout
+    assert not is_alive(pid)
+
+
+def test_the_signal_that_was_asked_for_is_sent_first(children: Children, repo: Path) -> None:
+    port = free_port()
+    process = children.start(
+        IPV4.replace("a = listen", "signal.signal(signal.SIGINT, signal.SIG_DFL); a = listen"), port
+    )
+    done = kill_port(port, "--yes", "--signal", "INT", "--wait", "60", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert process.wait(5) == -signal.SIGINT
+    assert "SIGINT to pid" in done.stdout
+
+
+def test_who_ignores_it_is_killed_after_the_wait_that_was_asked_for(children: Children, repo: Path) -> None:
+    port = free_port()
+    process = children.start(DEAF, port)
+    done = kill_port(port, "--yes", "--wait", "0.2", cwd=repo)
+    assert done.returncode == 0, done.stderr
+    assert "which has 0.2 s to end" in done.stdout
+    assert process.wait(5) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("arguments", [[], ["0"], ["65536"], ["http"], ["8000", "-C", "/nowhere/at/all"]])

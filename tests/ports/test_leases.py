@@ -74,7 +74,7 @@ def test_what_is_ours_already_is_taken_again_without_harm(leases: Leases) -> Non
 
 
 def test_a_child_that_outlives_its_owner_does_not_keep_it(leases: Leases, tmp_path: Path) -> None:
-    forks = OTHER.replace("sys.stdin.read()", "import os; print(os.fork(), flush=True); sys.stdin.read()")
+    forks = OTHER.replace("sys.stdin.read()", "import os; os.write(1, b'%d\\n' % os.fork()); sys.stdin.read()")
     with another(tmp_path, 8000, forks) as other:
         assert said(other) == "True"
         child = max(int(said(other)), int(said(other)))  # the child itself says 0

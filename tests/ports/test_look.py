@@ -7,7 +7,7 @@ import pytest
 
 from devproxy import paths
 from devproxy.ports import identity, records
-from devproxy.ports.containers import container_publishing
+from devproxy.ports.containers import published
 from devproxy.ports.look import is_broad, look
 from devproxy.ports.records import ChildRecord
 from tests.ports.children import CLIENT, IPV4, Children, free_port
@@ -104,15 +104,15 @@ def test_home_and_what_holds_it_are_too_broad_for_a_project(tmp_path: Path) -> N
     assert not is_broad(tmp_path)
 
 
-def test_the_container_that_publishes_a_port_is_asked_for_by_port(
+def test_containers_are_asked_for_the_ports_that_they_publish_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     docker = tmp_path / "docker"
-    docker.write_text('#!/bin/sh\n[ "$3" = publish=5432 ] && echo shop-db-1\nexit 0\n')
+    ports = "0.0.0.0:5432->5432/tcp, [::]:5432->5432/tcp, 127.0.0.1:8000-8002->80-82/tcp, 0.0.0.0:53->53/udp, 443/tcp"
+    docker.write_text(f"#!/bin/sh\nprintf 'shop-db-1\\t{ports}\\nother\\t\\n'\n")
     docker.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.delenv("DOCKER_HOST", raising=False)
-    assert container_publishing(5432) == "shop-db-1"
-    assert container_publishing(5433) == ""
+    assert published() == dict.fromkeys((5432, 8000, 8001, 8002), "shop-db-1")
     monkeypatch.setenv("DOCKER_HOST", "ssh://elsewhere")
-    assert container_publishing(5432) == ""
+    assert published() == {}

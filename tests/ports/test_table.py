@@ -71,7 +71,7 @@ def test_only_listen_lines_of_the_kernels_table_count() -> None:
         "torn",
     ]
     if sys.byteorder == "little":
-        assert parse(lines, 4) == {"4242": (8080, "127.0.0.1", 4)}
+        assert parse(lines, 4) == {"4242": (8080, "127.0.0.1", 4, 1000)}
 
 
 LSOF = """\
@@ -106,10 +106,10 @@ def test_recorded_output_of_lsof_is_understood() -> None:
     from devproxy.ports.table_darwin import parse_lsof
 
     assert parse_lsof(LSOF) == {
-        (8000, "127.0.0.1", 4, 501),
-        (8000, "::1", 6, 501),
-        (5173, "::", 6, 777),
-        (5173, "0.0.0.0", 4, 777),
+        (8000, "127.0.0.1", 4, 501, None),
+        (8000, "::1", 6, 501, None),
+        (5173, "::", 6, 777, None),
+        (5173, "0.0.0.0", 4, 777, None),
     }
 
 
