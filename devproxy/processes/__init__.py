@@ -11,5 +11,5 @@ guard.py       ends the groups if we are killed    readiness.py   may it take tr
 environment.py what a child finds in its environment, and where each value came from (pure)
 env_files.py   .env files by python-dotenv's rules, strictly
 supervisor.py  all services: who may start, reverse stop
-dependencies.py   who depends on whom (pure)
+dependencies.py   who depends on whom (pure)      probe_command.py   a command that tells
 """

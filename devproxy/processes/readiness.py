@@ -13,7 +13,7 @@ from typing import Final
 from devproxy.config.model import Ready
 from devproxy.errors import DevproxyError
 from devproxy.ports.table import Listener, tree_listeners
-from devproxy.processes.lifecycle import Exit
+from devproxy.processes.probe_command import Outcome
 
 INTERVAL_SECONDS: Final = 0.03
 SLOW_INTERVAL_SECONDS: Final = 0.25
@@ -21,6 +21,10 @@ SLOW_AFTER_SECONDS: Final = 5.0
 
 OTHER_PORT_SECONDS: Final = 1.0
 """A tree that listens, but not where it should, gets this long to do so before we believe what we see."""
+
+ANSWER_SECONDS: Final = 10.0
+"""An HTTP probe without an answer is asked again after so long: the first request may have come too early to get one,
+or have set a slow build off, whose result the next one gets."""
 
 Address = tuple[str, int]
 
@@ -50,7 +54,7 @@ class Subject:
     port: int | None
     listens: bool
     printed: Callable[[re.Pattern[str]], "asyncio.Future[None]"]
-    run: Callable[[str], "asyncio.Future[Exit]"]
+    run: Callable[[str], "asyncio.Future[Outcome]"]
 
 
 def is_declared(ready: Ready) -> bool:
@@ -69,22 +73,22 @@ async def wait_ready(ready: Ready, subject: Subject) -> Readiness:
         async with asyncio.timeout(ready.timeout_seconds):
             return await probe.by(ready)
     except TimeoutError:
-        seen = f"; {probe.seen}" if probe.seen else ""
-        raise NotReady(f"not ready after {ready.timeout_seconds:g} s: {probe.asked}{seen}") from None
+        raise NotReady(probe.failure()) from None
 
 
 class Probe:
-    """One wait for readiness; remembers what it asked and what it saw, for the message if it fails."""
+    """One wait for readiness; remembers what came of it last, and since when, for the message if it fails."""
 
     def __init__(self, subject: Subject) -> None:
         self._subject = subject
-        self.asked = ""
-        self.seen = ""
+        self._what = ""
+        self._more = ""
+        self._since = 0.0
 
     async def by(self, ready: Ready) -> Readiness:
         """Wait as the service's declaration says."""
         if ready.log is not None:
-            self.asked = f"waited for a line that matches {ready.log!r}"
+            self._saw(f"no line matched /{ready.log}/")
             await self._subject.printed(re.compile(ready.log))
             return Readiness(self._addresses())
         if ready.command is not None:
@@ -96,11 +100,23 @@ class Probe:
             return Readiness()
         return await self._listening()
 
+    def failure(self) -> str:
+        """What was probed, what came back, and for how long: "GET http://… answered 503 for 60 s"."""
+        seconds = asyncio.get_running_loop().time() - self._since
+        return f"{self._what} for {f'{seconds:.1f}'.removesuffix('.0')} s{self._more}"
+
+    def _saw(self, what: str, more: str = "", ago: float = 0.0) -> None:
+        """Note what came back, or began not to, some seconds ago. `what` is counted from its first time; `more` is
+        the newest."""
+        if what != self._what:
+            self._what, self._since = what, asyncio.get_running_loop().time() - ago
+        self._more = more
+
     async def _listening(self) -> Readiness:
         """The tree listens on the port it should; on another one, if it insists."""
         loop = asyncio.get_running_loop()
         wanted = self._subject.port
-        self.asked = f"waited for it to listen on port {wanted}" if wanted else "waited for it to listen"
+        nothing = "nothing of its tree listens" + (f" on {wanted}" if wanted else "")
         began = loop.time()
         elsewhere_since: float | None = None
         while True:
@@ -111,13 +127,13 @@ class Probe:
             now = loop.time()
             if found:
                 elsewhere_since = elsewhere_since or now
-                self.seen = f"it listens on {', '.join(sorted({str(one.port) for one in found}))}"
+                self._saw(nothing, f"; it listens on {', '.join(sorted({str(one.port) for one in found}))}")
                 if now - elsewhere_since > OTHER_PORT_SECONDS:
                     first = min(found, key=lambda one: one.port)
                     note = f"listens on {first.port}, not on {wanted}"
                     return Readiness(addresses_of([one for one in found if one.port == first.port]), note)
             else:
-                self.seen = "nothing of it listens"
+                self._saw(nothing)
             await asyncio.sleep(INTERVAL_SECONDS if now - began < SLOW_AFTER_SECONDS else SLOW_INTERVAL_SECONDS)
 
     async def _http(self, ready: Ready) -> Readiness:
@@ -125,33 +141,42 @@ class Probe:
         host, port = listening.addresses[0]
         netloc = f"[{host}]" if ":" in host else host
         url = f"http://{netloc}:{port}{ready.http}"
-        wanted = f"status {ready.status}" if ready.status else "a status below 500"
-        self.asked, self.seen = f"asked {url} for {wanted}", "it did not answer"
+        expected = f"; expected {ready.status}" if ready.status else "; expected a status below 500"
+        self._saw(f"GET {url} got no answer")
         import httpx  # 100 ms, and few services declare an HTTP probe
 
-        async with httpx.AsyncClient(trust_env=False, timeout=None) as client:
+        async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS) as client:
             while True:
                 try:
                     status = (await client.get(url)).status_code
+                except httpx.TimeoutException:
+                    self._saw(f"GET {url} got no answer")
                 except httpx.HTTPError as error:
-                    self.seen = f"it failed: {error or type(error).__name__}"
+                    self._saw(f"GET {url} failed", f": {error or type(error).__name__}")
                 else:
-                    self.seen = f"it answered {status}"
+                    self._saw(f"GET {url} answered {status}", expected)
                     if status == ready.status or (ready.status is None and status < 500):
                         return listening
                 await asyncio.sleep(SLOW_INTERVAL_SECONDS)
 
     async def _command(self, command: str) -> None:
-        self.asked, self.seen = f"ran {command!r}", "it did not end"
+        loop, shown = asyncio.get_running_loop(), f"the command {command!r}"
+        hangs = f"{shown} did not end"
+        self._saw(hangs)
         while True:
+            slow = loop.call_later(ANSWER_SECONDS, self._saw, hangs, "", ANSWER_SECONDS)
             try:
-                exit_ = await self._subject.run(command)
+                outcome = await self._subject.run(command)
             except DevproxyError as error:
-                self.seen = error.message
+                self._saw(f"{shown} could not be run", f": {error.message}")
             else:
-                if exit_.ok:
+                if outcome.exit.ok:
                     return
-                self.seen = f"it was ended by signal {exit_.signal}" if exit_.signal else f"it exited with {exit_.code}"
+                ended = f"was ended by signal {outcome.exit.signal}" if outcome.exit.signal else ""
+                said = f": {outcome.last_line}" if outcome.last_line else ""
+                self._saw(f"{shown} {ended or f'exited with {outcome.exit.code}'}", said)
+            finally:
+                slow.cancel()
             await asyncio.sleep(SLOW_INTERVAL_SECONDS)
 
     def _addresses(self) -> tuple[Address, ...]:

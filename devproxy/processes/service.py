@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from devproxy.config import model
 from devproxy.errors import DevproxyError
-from devproxy.processes.child import Child, Command, spawn
+from devproxy.processes.child import Child, Command
 from devproxy.processes.environment import Environment
 from devproxy.processes.lifecycle import (
     BecameReady,
@@ -41,6 +41,7 @@ from devproxy.processes.lifecycle import (
     StopAsked,
     step,
 )
+from devproxy.processes.probe_command import Outcome, run_probe
 from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, is_declared, wait_ready
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.start import Source, Started, Starter
@@ -364,24 +365,10 @@ class Service:
     def _printed(self, pattern: re.Pattern[str]) -> "asyncio.Future[None]":
         return asyncio.ensure_future(self._around.printed(self.spec.name, pattern, self._first_line))
 
-    def _run_command(self, command: str) -> "asyncio.Future[Exit]":
-        """Run a probe's command; its output is nobody's. Cancelled, it is killed."""
-        done: asyncio.Future[Exit] = asyncio.get_running_loop().create_future()
-        values = self._around.starter.environment(self.spec, self.port).values
-        probe = spawn(Command(f"exec >/dev/null 2>&1\n{command}", self.spec.dir, values))
-
-        self._around.starter.guard.add(probe.pid, self.spec.name, None)
-
-        def ended(exit_: Exit) -> None:
-            for fd in tuple(probe.outputs):
-                probe.close_output(fd)
-            self._around.starter.guard.remove(probe.pid)
-            if not done.done():
-                done.set_result(exit_)
-
-        self._around.reaper.watch(probe.pid, ended)
-        done.add_done_callback(lambda future: future.cancelled() and probe.signal_group(signal.SIGKILL))
-        return done
+    def _run_command(self, command: str) -> "asyncio.Future[Outcome]":
+        starter = self._around.starter
+        line = Command(command, self.spec.dir, starter.environment(self.spec, self.port).values)
+        return run_probe(line, self.spec.name, starter.guard, self._around.reaper)
 
 
 def _in_words(error: DevproxyError) -> str:
