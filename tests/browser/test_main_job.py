@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -235,23 +234,21 @@ def test_without_the_hold_a_request_made_while_the_backend_restarts_fails(
     assert any(failure.startswith("503 ") for failure in seen()["failures"])
 
 
-def test_a_syntax_error_puts_the_traceback_on_the_page_within_a_second(
-    project: Fullstack, running: RunningDevproxy, context: BrowserContext
+def test_a_syntax_error_puts_the_traceback_on_the_page_without_waiting_for_a_timer(
+    project: Fullstack, devproxy: Start, context: BrowserContext
 ) -> None:
+    """A page that was only held until its time is up would come after a minute. bench/outage prints the seconds."""
+    project.configure("\n[hold]\ndocument_seconds = 60\n")
+    running = devproxy(project.root).wait_ready(within=60)
     page = context.new_page()
     page.goto(running.url + "/api/items")
-    needed = []
-    for _ in range(3):  # the machine may be busy with something else; the best of three counts
-        saved = time.monotonic()
-        project.break_the_backend()
-        response = navigated_until(page, running.url + "/api/items", 502)
-        needed.append(time.monotonic() - saved)
-        assert "text/html" in response.headers["content-type"]
-        expect(page.locator("body")).to_contain_text("SyntaxError")
-        expect(page.locator("body")).to_contain_text("def broken(:")
-        project.mend_the_backend()
-        expect(page.locator("body")).to_contain_text("Read the log")
-    assert min(needed) < 1, f"seconds from the save to the page: {needed}"
+    project.break_the_backend()
+    response = navigated_until(page, running.url + "/api/items", 502, within=20)
+    assert "text/html" in response.headers["content-type"]
+    expect(page.locator("body")).to_contain_text("SyntaxError")
+    expect(page.locator("body")).to_contain_text("def broken(:")
+    project.mend_the_backend()
+    expect(page.locator("body")).to_contain_text("Read the log")
 
 
 def test_the_fix_of_a_syntax_error_brings_the_page_back_by_itself(
