@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up proxy demo status ls env logs open start stop restart down ports kill-port plan init'
+            argument='up proxy demo status ls env logs open start stop restart reload down ports kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
@@ -102,6 +102,13 @@ _devproxy() {
         restart)
             options='--directory -C --json --no-wait --timeout --help -h'
             argument='@services'
+            case $prev in
+                -C | --directory) value='@folders' ;;
+                --timeout) value='@nothing' ;;
+            esac
+            ;;
+        reload)
+            options='--directory -C --json --no-wait --timeout --help -h'
             case $prev in
                 -C | --directory) value='@folders' ;;
                 --timeout) value='@nothing' ;;

@@ -17,6 +17,8 @@ POLL_SECONDS = 0.05
 DOWN_SECONDS = 60.0
 LEFT_RUNNING = 3  # the exit code when the answer was no: something was refused
 
+NEW = {"since": None}  # a service that was not there before
+
 Names = Annotated[list[str], typer.Argument(metavar="SERVICE...", help="The services, by name.", show_default=False)]
 NoWait = Annotated[bool, typer.Option("--no-wait", help="Return when it has begun, not when it is done.")]
 Timeout = Annotated[float, typer.Option("--timeout", metavar="SECONDS", help="How long to wait.")]
@@ -73,6 +75,49 @@ def restart(
         $ devproxy restart api worker --no-wait
     """
     act("restart", services, directory, as_json, no_wait, timeout)
+
+
+def reload(
+    directory: Directory = None,
+    as_json: AsJson = False,
+    no_wait: NoWait = False,
+    timeout: Timeout = 60.0,
+) -> None:
+    """Apply the edited config to the running session.
+
+    Restarts only the services whose declaration changed, starts those that are new, stops those that are
+    gone; routes and the like count for every request from then on. Without a config the project is looked at
+    again. Returns when what was started is ready; exit status 2 when the config is wrong: then nothing has changed.
+
+    Examples:
+        $ devproxy reload
+        $ devproxy reload --json | jq -r '.restarted[]'
+    """
+    from devproxy.cli.client import find_session
+    from devproxy.cli.console import print_json
+
+    with find_session(directory) as session:
+        before = session.get("/api/status")["services"]
+        done = session.post("/api/session/reload")
+        if not as_json:
+            for line in reload_lines(done):
+                typer.echo(line, err=True)
+        if not no_wait:
+            began = {*done["restarted"], *done["started"]}
+            services = [one for one in session.get("/api/services")["services"] if one["name"] in began]
+            known = {one["name"]: one for one in before}
+            awaited = {one["name"]: known.get(one["name"], NEW) for one in services if not one["optional"]}
+            wait_settled(session, "restart", awaited, timeout)
+    if as_json:
+        print_json(done)
+
+
+def reload_lines(done: dict[str, Any]) -> list[str]:
+    """What a reload does, for a person: a line each."""
+    keys = ("restarted", "started", "stopped", "changed")
+    lines = [f"{key}: {', '.join(done[key])}" for key in keys if done[key]]
+    lines += [f"{key}: takes effect at the next `devproxy up`" for key in done["later"]]
+    return lines or ["nothing differs from what runs"]
 
 
 def act(verb: str, names: list[str], directory: Any, as_json: bool, no_wait: bool, timeout: float) -> None:

@@ -22,9 +22,10 @@ def demo(
     """
     import shutil
     import tempfile
+    from functools import partial
     from pathlib import Path
 
-    from devproxy.cli.foreground import read_project, run
+    from devproxy.cli.foreground import read_project, reread, run
     from devproxy.demo import copy_to
     from devproxy.session.launch import Options
     from devproxy.session.place import Place
@@ -44,4 +45,5 @@ def demo(
         shutil.rmtree(folder)
         shutil.rmtree(place.state)
 
-    run(config, place, Options(port, plan=plan, movable=movable), open_page=open_, clean_up=clean_up)
+    options = Options(port, plan=plan, movable=movable, reread=partial(reread, root))
+    run(config, place, options, open_page=open_, clean_up=clean_up)

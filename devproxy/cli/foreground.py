@@ -5,6 +5,7 @@ the command line's library would have been imported.
 """
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from devproxy.session.claims import Choice
     from devproxy.session.launch import Options
     from devproxy.session.place import Place
+    from devproxy.session.reloading import Project
 
 PROFILES = "DEVPROXY_PROFILES"
 ANSWER_SECONDS = 30.0
@@ -57,7 +59,7 @@ def foreground(
 
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
     profiles = profiles or profiles_from(os.environ.get(PROFILES, ""), config.services)
-    options = Options(port, Manners(ask, yes, force), plan, movable, verbose, services, profiles)
+    options = Options(port, Manners(ask, yes, force), plan, movable, verbose, services, profiles, partial(reread, root))
     run(config, place, options, open_page=open_page)
 
 
@@ -126,6 +128,13 @@ def read_project(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
     plan = discover(root, environ=os.environ)
     movable = frozenset(planned.name for planned in plan.services if planned.assigned)
     return plan.config(), plan.to_json(), movable
+
+
+def reread(root: Path) -> "Project":
+    """The project as it is now. Raises: as `read_project`."""
+    from devproxy.session.reloading import Project
+
+    return Project(*read_project(root))
 
 
 def _read_config(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":

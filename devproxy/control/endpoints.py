@@ -63,7 +63,7 @@ ENDPOINTS = (
     Endpoint("T", "POST", "/api/requests/{id}/replay", resources.not_yet, in_openapi=False),
     Endpoint("S", "POST", "/api/tickets", resources.issue_ticket, 201),
     Endpoint("S", "POST", "/api/session/stop", resources.stop_session, 202),
-    Endpoint("S", "POST", "/api/session/reload", resources.not_yet, in_openapi=False),
+    Endpoint("S", "POST", "/api/session/reload", resources.reload_session, 202),
     Endpoint("S", "GET", "/api/devices", resources.not_yet, in_openapi=False),
     Endpoint("S", "DELETE", "/api/devices", resources.not_yet, in_openapi=False),
 )

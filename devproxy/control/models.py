@@ -139,3 +139,18 @@ class Accepted:
     """What was asked for has begun; `pid` is the process that will be gone."""
 
     pid: int
+
+
+@dataclass(frozen=True, slots=True)
+class Reload:
+    """What a reload has begun: names of services, and top-level keys of the config.
+
+    changed: at once, without a restart; later: takes effect at the next `up`.
+    """
+
+    schema: int = field(default=SCHEMA, kw_only=True)
+    restarted: list[str]
+    started: list[str]
+    stopped: list[str]
+    changed: list[str]
+    later: list[str]

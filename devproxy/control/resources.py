@@ -14,6 +14,7 @@ from devproxy.control.models import (
     Environment,
     Health,
     LogPage,
+    Reload,
     Services,
     ServiceStatus,
     SessionStatus,
@@ -105,6 +106,11 @@ async def stop_session(request: Request) -> Accepted:
     accepted = Accepted(target.status().pid)
     target.stop_session()
     return accepted
+
+
+async def reload_session(request: Request) -> Reload:
+    """Read the config again and begin to change what differs. 400 if it is wrong: then nothing has changed."""
+    return await target_of(request).reload()
 
 
 async def not_yet(request: Request) -> JSONResponse:

@@ -6,7 +6,7 @@ Every method but the three commands answers at once from what the session knows;
 from typing import Any, Protocol
 
 from devproxy.control.access import Keys
-from devproxy.control.models import Environment, SessionStatus
+from devproxy.control.models import Environment, Reload, SessionStatus
 from devproxy.events import Event
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
@@ -70,6 +70,12 @@ class Target(Protocol):
 
     async def restart(self, service: str) -> None:
         """Begin to restart a service; return once its state says so."""
+
+    async def reload(self) -> Reload:
+        """Read the project's config again, and begin to change what differs.
+
+        Raises: DevproxyError: it is wrong, and nothing has changed.
+        """
 
     def stop_session(self) -> None:
         """Begin to stop everything, as Ctrl-C would, after this answer has been sent."""

@@ -53,19 +53,30 @@ class Gateway:
         trusted_proxies: tuple[str, ...] = (),
     ) -> None:
         self.pseudonym = f"devproxy-{name}".encode("ascii", "replace")
-        self.allowed_hosts = allowed_hosts
         self.draining = False
-        self._routes = routes
-        self._backends = backends
         self._control = control
         self._describe = describe
-        self._hold = hold
-        self._trusted = tuple(ip_network(network, strict=False) for network in trusted_proxies)
-        self._known_hosts: set[bytes] = set()
+        self.adopt(routes, backends, hold, allowed_hosts, trusted_proxies)
         self._connections: set[GatewayProtocol] = set()
         self._servers: list[asyncio.Server] = []
         self._sweep: asyncio.TimerHandle | None = None
         self._emptied: asyncio.Event = asyncio.Event()
+
+    def adopt(
+        self,
+        routes: RouteTable,
+        backends: Mapping[str, Backend],
+        hold: Hold,
+        allowed_hosts: AllowedHosts,
+        trusted_proxies: tuple[str, ...],
+    ) -> None:
+        """What new requests go by, from now on (and new connections, as for `trusted_proxies`)."""
+        self.allowed_hosts = allowed_hosts
+        self._routes = routes
+        self._backends = backends
+        self._hold = hold
+        self._trusted = tuple(ip_network(network, strict=False) for network in trusted_proxies)
+        self._known_hosts: set[bytes] = set()
 
     # -- listening
 

@@ -11,7 +11,7 @@ import re
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devproxy.config import model
@@ -88,13 +88,8 @@ class Service:
         self.exited = 0.0  # when its process ended last
         self.environment: Environment | None = None  # of the child started last
         self.child: Child | None = None
-        self.life = Life(
-            Rules(
-                restart=spec.restart,
-                finite=spec.kind == "task",
-                watched=bool(spec.watch),
-            )
-        )
+        self.gate: Callable[[], Coroutine[Any, Any, None]] | None = None  # awaited before it claims its port
+        self.life = Life(_rules(spec))
         self._around = surroundings
         self._listens = listens
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
@@ -137,6 +132,11 @@ class Service:
         self.tell(event)
         while not self._inbox.empty():
             self._handle(self._inbox.get_nowait())
+
+    def redeclare(self, spec: model.Service, *, listens: bool) -> None:
+        """From now on it is declared so; a process that runs goes on as it was started, until it is restarted."""
+        self.spec, self._listens = spec, listens
+        self.life = replace(self.life, rules=_rules(spec))
 
     def hurry(self) -> None:
         """End the grace period: kill what is being stopped, and give no grace to what is stopped from now on."""
@@ -238,6 +238,10 @@ class Service:
 
     async def _claim_in_thread(self, attempt: int) -> None:
         """In a thread: finding out who holds a port, and waiting for it, takes a while."""
+        if self.gate is not None:
+            await self.gate()
+            if self.life.state not in ("freeing", "restarting"):
+                return  # somebody stopped it meanwhile
         try:
             self.port = await asyncio.to_thread(self._around.claim, self.spec, self.life.generation > 0)
         except DevproxyError as error:
@@ -369,6 +373,10 @@ class Service:
         starter = self._around.starter
         line = Command(command, self.spec.dir, starter.environment(self.spec, self.port).values)
         return run_probe(line, self.spec.name, starter.guard, self._around.reaper)
+
+
+def _rules(spec: model.Service) -> Rules:
+    return Rules(restart=spec.restart, finite=spec.kind == "task", watched=bool(spec.watch))
 
 
 def _in_words(error: DevproxyError) -> str:

@@ -5,7 +5,8 @@ A service that is wanted starts when what it depends on is there; the order of s
 
 import asyncio
 import signal
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from functools import partial
 
 from devproxy.config.selection import Selection
 from devproxy.errors import DevproxyError
@@ -33,6 +34,10 @@ class Supervisor:
         self._waiting: set[str] = set()  # wanted, but what they depend on is not there yet
         self._stopping = False
         self._changed = asyncio.Event()
+        self._tasks: asyncio.TaskGroup | None = None
+        self._running: dict[Service, asyncio.Task[None]] = {}
+        self._outdated: dict[str, int] = {}  # generations that are about to end: nobody may count on them
+        self._leaving: list[Service] = []  # no longer among the services, and not gone yet
 
     def prepare(self, early: Mapping[str, Started | DevproxyError]) -> None:
         """Take over what was started before there was a loop, or could not be."""
@@ -47,13 +52,70 @@ class Supervisor:
     async def run(self) -> None:
         """Run all services until cancelled."""
         self.notice()
-        async with asyncio.TaskGroup() as tasks:
-            for service in self.services.values():
-                tasks.create_task(service.run(), name=service.spec.name)
+        async with asyncio.TaskGroup() as self._tasks:
+            for service in self._all():
+                self._attend(service)
+
+    def _attend(self, service: Service) -> None:
+        if self._tasks is not None:  # else `run` will
+            self._running[service] = self._tasks.create_task(service.run(), name=service.spec.name)
+
+    def adopt(self, services: Sequence[Service], selection: Selection, restarts: Collection[str]) -> list[str]:
+        """From now on these are the services; those that stay have been redeclared.
+
+        Who is not among them is stopped. Who is selected now and was not before begins, and who runs and is among
+        `restarts` begins anew, when what it depends on is there; none of them before every process that ends now is
+        gone, for ports may change hands.
+
+        Returns: who begins, and who begins anew.
+        """
+        listed = {service.spec.name: service for service in services}
+        new = [name for name, service in listed.items() if self.services.get(name) is not service]
+        leaving = [service for name, service in self.services.items() if listed.get(name) is not service]
+        again = [name for name in restarts if _is_up(listed[name].life)]
+        are_gone = _end_of([*leaving, *(listed[name] for name in again)])
+        selected = selection.wanted - self._selection.wanted
+        begin = [name for name in listed if name in selection.wanted and name in {*new, *selected}]
+        self.services, self._selection = listed, selection
+        self._specs = {name: service.spec for name, service in listed.items()}
+        self._levels = levels([*self._specs.values()])
+        self._wanted = {name for name in self._wanted if name in listed and name not in new}
+        self._waiting &= self._wanted
+        for service in leaving:
+            self._leaving.append(service)
+            service.tell(StopAsked())
+        for name in (*new, *restarts):
+            listed[name].gate = partial(self._may_claim, name, are_gone)
+        for name in again:
+            self._outdated[name] = listed[name].life.generation
+            self._waiting.add(name)
+            listed[name].tell(RestartAsked())
+        for name in new:
+            self._outdated.pop(name, None)
+            if name not in begin and name not in selection.on_demand:
+                listed[name].leave_out()
+            self._attend(listed[name])
+        for name in begin:
+            self._wanted.add(name)
+            if not listed[name].life.alive:
+                self._waiting.add(name)
+                listed[name].tell(Wanted())
+        self.notice()
+        return [*begin, *(name for name in again if name not in begin)]
+
+    async def _may_claim(self, name: str, are_gone: Callable[[], bool]) -> None:
+        await self.until(lambda: are_gone() and name not in self._waiting)
+
+    def _see_off(self) -> None:
+        for service in tuple(self._leaving):
+            if service.life.state == "stopped":
+                self._leaving.remove(service)
+                self._running.pop(service).cancel()
 
     def notice(self) -> None:
         """A life has changed: start what waited for that, wake who waits."""
         self._changed.set()
+        self._see_off()
         if self._stopping:
             return
         for name in self.services:
@@ -63,7 +125,7 @@ class Supervisor:
 
     def _may_start(self, name: str) -> bool:
         return all(
-            satisfies(self.services[needed].life, condition)
+            satisfies(life := self.services[needed].life, condition) and self._outdated.get(needed) != life.generation
             for needed, condition in self._specs[name].depends_on.items()
             if needed in self.services
         )
@@ -85,6 +147,7 @@ class Supervisor:
         if name in self._waiting:
             self._waiting.discard(name)
             self.services[name].tell(Begin())
+            self._changed.set()
             return
         for each in with_needs([name], self._specs):
             life = self.services[each].life
@@ -150,25 +213,29 @@ class Supervisor:
             for name in reversed(level):
                 self.services[name].tell(StopAsked())
             await self.until(lambda level=level: all(self.services[n].life.state == "stopped" for n in level))  # type: ignore[misc]
+        await self.until(lambda: not self._leaving)
 
     def hurry(self) -> None:
         """End every grace period."""
-        for service in self.services.values():
+        for service in self._all():
             service.hurry()
 
     def pause(self, number: signal.Signals) -> None:
         """Stop or continue all trees (SIGTSTP is for terminals; SIGSTOP is certain)."""
-        for service in self.services.values():
+        for service in self._all():
             service.pause(number)
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's window has another size."""
-        for service in self.services.values():
+        for service in self._all():
             service.resize(columns, rows)
 
     def still_alive(self) -> list[str]:
         """The services whose trees are not gone yet."""
-        return [name for name, service in self.services.items() if service.life.alive]
+        return [service.spec.name for service in self._all() if service.life.alive]
+
+    def _all(self) -> list[Service]:
+        return [*self.services.values(), *self._leaving]
 
     def is_required(self, name: str) -> bool:
         """Whether the session is not ready without it."""
@@ -189,3 +256,14 @@ class Supervisor:
     def failed(self) -> list[str]:
         """The required services that will not become ready by themselves."""
         return [name for name in self.services if self.is_required(name) and self.has_given_up(name)]
+
+
+def _is_up(life: Life) -> bool:
+    """Whether it runs, or would, if it could."""
+    return life.state not in ("stopped", "waiting") and life.next != "stopped"
+
+
+def _end_of(services: Collection[Service]) -> Callable[[], bool]:
+    """Whether the processes that these have now are gone."""
+    ending = [(service, service.life.generation) for service in services]
+    return lambda: not any(one.life.alive and one.life.generation == generation for one, generation in ending)

@@ -24,27 +24,31 @@ class Backends:
 
     Args: content: the version of the static files that are served now; held: told the name of a service of ours
     whenever a request waits for it.
-    Owns: the backends; `close` ends those of services (the gateway ends the folders).
+    Owns: the backends; `close` ends them (but for the folders that are served then: the gateway does).
     """
 
     def __init__(self, config: Config, content: Callable[[], str], held: Callable[[str], None]) -> None:
         self._content = content
         self._held = held
         self._recipes: dict[str, Recipe] = {}
+        self._retired: list[Backend] = []
         self.by_name: dict[str, Backend] = {}
         self.adopt(config)
 
-    def adopt(self, config: Config) -> list[Backend]:
-        """From now on those of this config; return what is no longer used, for somebody to close.
+    def adopt(self, config: Config) -> None:
+        """From now on those of this config. What is no longer used ends what it has begun, but for event streams.
 
         Raises: DevproxyError: a URL of a route has no host; then nothing has changed.
         """
         recipes = _recipes(config)
-        before = {name: self.by_name[name] for name in self.by_name if recipes.get(name) == self._recipes[name]}
-        made = {name: before.get(name) or self._make(name, recipe) for name, recipe in recipes.items()}
-        left = [backend for name, backend in self.by_name.items() if made.get(name) is not backend]
+        kept = {name: made for name, made in self.by_name.items() if recipes.get(name) == self._recipes[name]}
+        made = {name: kept.get(name) or self._make(name, recipe) for name, recipe in recipes.items()}
+        for name, backend in self.by_name.items():
+            if name not in kept:
+                self._retired.append(backend)
+                if isinstance(backend, Upstream):
+                    backend.become("stopped")  # who is held by it waits for nobody
         self.by_name, self._recipes = made, recipes
-        return left
 
     def of_child(self, name: str) -> Upstream | None:
         """The upstream of a service that is ours to run."""
@@ -52,9 +56,12 @@ class Backends:
         return found if isinstance(found, Upstream) else None
 
     async def close(self) -> None:
-        """End the connections to all upstreams."""
-        for backend in self.by_name.values():
+        """End the connections to all upstreams, and what is no longer used."""
+        for backend in (*self.by_name.values(), *self._retired):
             if isinstance(backend, Upstream):
+                await backend.close()
+        for backend in self._retired:
+            if isinstance(backend, Mount):
                 await backend.close()
 
     def _make(self, name: str, recipe: Recipe) -> Backend:

@@ -68,9 +68,20 @@ class Claims:
         self._leases = leases
         self._memory = memory
         self._linked = linked
-        self._fixed = {service.port for service in services if isinstance(service.port, int)}
+        self._declared = {service.name: service.port for service in services}
+        self._fixed = {port for port in self._declared.values() if isinstance(port, int)}
         self._given: dict[str, int] = {}
         self._giving = threading.Lock()  # two threads must not choose the same port; never held while waiting
+
+    def adopt(self, services: Collection[Service], movable: Collection[str]) -> None:
+        """From now on these services; who has another port in its declaration, or is gone, gives up what it has."""
+        before, self._declared = self._declared, {service.name: service.port for service in services}
+        with self._giving:
+            self._movable = frozenset(movable)
+            self._fixed = {port for port in self._declared.values() if isinstance(port, int)}
+            for name in tuple(self._given):
+                if name not in self._declared or self._declared[name] != before.get(name):
+                    self._leases.give_back(self._given.pop(name))
 
     def ask_no_more(self) -> None:
         """From now on decide as without a terminal: it shows the session, and its keys mean something else."""

@@ -11,12 +11,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from devproxy import paths
 from devproxy.config.checkout import checkout_of
 from devproxy.config.model import Config
-from devproxy.config.selection import select
+from devproxy.config.selection import Selection, select
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log, Source
 from devproxy.logs.tail import LogFiles, Wanted
@@ -29,6 +29,9 @@ from devproxy.session.custody import Custody
 from devproxy.session.front import bind_front
 from devproxy.session.place import Place
 
+if TYPE_CHECKING:
+    from devproxy.session.reloading import Project
+
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a polite kill, and the terminal that was closed: all end a session in the same way."""
 
@@ -40,7 +43,8 @@ PREFIX_COLUMNS = 12
 class Options:
     """What the command line may change. port: the public one; plan: what `api/plan` shows; movable: the
     services that may be given another port than their usual one; verbose: say more in the log; services, profiles:
-    what is to run, by name (none: all that starts by itself)."""
+    what is to run, by name (none: all that starts by itself); reread: reads the project anew, None if its command
+    line says all."""
 
     port: int | None = None
     manners: Manners = field(default_factory=Manners)
@@ -49,6 +53,7 @@ class Options:
     verbose: bool = False
     services: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
+    reread: "Callable[[], Project] | None" = None
 
 
 class Launch:
@@ -95,6 +100,16 @@ class Launch:
         self.children: dict[str, Started | DevproxyError] = {}
         # Before the children start: what they append from then on is theirs.
         self.log_files = LogFiles(log_files(config), partial(Source, self.log), self._warn)
+
+    def select(self, config: Config) -> Selection:
+        """What is to run of another config; what the command line named and is gone from it is left out.
+
+        Raises: UsageError: none of the services that it named is left.
+        """
+        names = {declared.name for declared in config.services}
+        profiles = {profile for declared in config.services for profile in declared.profiles}
+        named, chosen = self.options.services, self.options.profiles
+        return select(config.services, names.intersection(named) or named, profiles.intersection(chosen))
 
     def say(self, text: str) -> None:
         """A line of devproxy's own, from whatever thread."""

@@ -12,12 +12,14 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
+from devproxy.config.changes import Changes, compare
 from devproxy.config.checkout import checkout_of
+from devproxy.config.model import Config
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
 from devproxy.events import Event, Reloaded, Saved, StateChanged
@@ -36,7 +38,8 @@ from devproxy.proxy.failures import Outage
 from devproxy.proxy.routes import RouteTable
 from devproxy.session import outages, words
 from devproxy.session.backends import Backends
-from devproxy.session.launch import ENDING_SIGNALS, Launch, terminal_size
+from devproxy.session.launch import ENDING_SIGNALS, Launch, log_files, terminal_size
+from devproxy.session.reloading import Project, Reloading, running_config
 from devproxy.session.view import SessionView
 from devproxy.session.watching import Watching
 
@@ -61,6 +64,7 @@ class Session:
         self.config = launch.config
         self.place = launch.place
         self.options = launch.options
+        self.plan = launch.options.plan
         self.started = launch.began
         self.log = launch.log
         self.port = launch.port
@@ -74,33 +78,75 @@ class Session:
         self._reaper = Reaper()
         self._ending: asyncio.Event = asyncio.Event()
         self._hurrying = False
+        self.reloading = Reloading(self, launch.options.reread)
         self._watching = Watching(
             self.config,
             saved=self._saved,
             reload=self._reload,
+            edited=self.reloading.edited if launch.options.reread is not None else None,
             warn=lambda sentence: self.log.say(sentence, level="warning"),
         )
         self.content_version = self._watching.content_version
         self._backends = Backends(self.config, self.content_version, held=self._held)
-        self.supervisor = self._supervisor()
-        self.supervisor.prepare(launch.children)
-        self.view = SessionView(self)
-
-    def _supervisor(self) -> Supervisor:
-        surroundings = Surroundings(
-            starter=self._launch.starter,
+        self._surroundings = Surroundings(
+            starter=launch.starter,
             reaper=self._reaper,
             printed=self._printed,
-            claim=self._launch.claims.claim,
+            claim=launch.claims.claim,
             changed=self._changed,
         )
-        routed = {name for route in self.config.routes for name in route.to}
-        services = [
-            Service(declared, surroundings, listens=_listens(declared, routed))
-            for declared in self.config.services
-            if declared.command is not None
-        ]
-        return Supervisor(services, self._launch.selection)
+        self.supervisor = Supervisor(self._services(self.config, {}), launch.selection)
+        self.supervisor.prepare(launch.children)
+        self.view = SessionView(self)
+        self._control = Mount(self._control_app)
+        self._gateway = Gateway(
+            name=self.config.name,
+            routes=self.routes,
+            backends=self._backends.by_name,
+            control=self._control,
+            describe=self._describe,
+            hold=self.config.hold,
+            allowed_hosts=AllowedHosts(self.config.allowed_hosts),
+            trusted_proxies=self.config.trusted_proxies,
+        )
+
+    def _services(self, config: Config, known: Mapping[str, Service]) -> list[Service]:
+        """The services of a config that are ours to run: those we know, declared anew, and others."""
+        routed = {name for route in config.routes for name in route.to}
+        found = []
+        for declared in config.services:
+            if declared.command is None:
+                continue
+            listens = _listens(declared, routed)
+            if (service := known.get(declared.name)) is not None:
+                service.redeclare(declared, listens=listens)
+            found.append(service or Service(declared, self._surroundings, listens=listens))
+        return found
+
+    def adopt(self, project: Project) -> Changes:
+        """Begin to be a session of another config; return what that changes.
+
+        Every new request goes by it. Processes follow: see Supervisor.adopt.
+
+        Raises: DevproxyError: it cannot be; then nothing has changed.
+        """
+        changes = compare(self.config, project.config)
+        config = running_config(self.config, project.config)
+        selection = self._launch.select(config)
+        self._backends.adopt(config)
+        self.config, self.plan, self.routes = config, project.plan, RouteTable(config.routes)
+        self._gateway.adopt(
+            self.routes,
+            self._backends.by_name,
+            config.hold,
+            AllowedHosts(config.allowed_hosts),
+            config.trusted_proxies,
+        )
+        self._launch.claims.adopt(config.services, project.movable)
+        self._launch.log_files.adopt(log_files(config))
+        self._watching.adopt(config)
+        services = self._services(config, self.supervisor.services)
+        return changes.come_to(self.supervisor.adopt(services, selection, changes.restarts))
 
     # -- the run
 
@@ -119,22 +165,21 @@ class Session:
         for number in ENDING_SIGNALS:
             loop.add_signal_handler(number, self.end, number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)  # launch held them until now
-        control = Mount(self._control_app)
-        gateway = self._gateway(control)
         try:
             async with asyncio.TaskGroup() as tasks:
                 attending = tasks.create_task(attend(self))
                 running = [tasks.create_task(self.supervisor.run())]
                 self._reaper.start(loop)
-                await gateway.listen(self._launch.sockets)
-                await gateway.listen_locally(str(self.place.socket))
+                await self._gateway.listen(self._launch.sockets)
+                await self._gateway.listen_locally(str(self.place.socket))
                 self.place.socket.chmod(0o600)
                 self.place.announce({"url": self.origin, "name": self.config.name, "started": self.started})
                 running.append(tasks.create_task(self._watching.run()))
                 running.append(tasks.create_task(self._launch.log_files.run()))
-                control.preload()
+                running.append(tasks.create_task(self.reloading.run()))
+                self._control.preload()
                 await self._ending.wait()
-                await self._shut_down(gateway)
+                await self._shut_down()
                 await asyncio.wait([attending], timeout=LAST_WORDS_SECONDS)
                 for task in (attending, *running):
                     task.cancel()
@@ -144,18 +189,6 @@ class Session:
             self._launch.custody.close()
             self._launch.leases.close()
             self.log.close()
-
-    def _gateway(self, control: Mount) -> Gateway:
-        return Gateway(
-            name=self.config.name,
-            routes=self.routes,
-            backends=self._backends.by_name,
-            control=control,
-            describe=self._describe,
-            hold=self.config.hold,
-            allowed_hosts=AllowedHosts(self.config.allowed_hosts),
-            trusted_proxies=self.config.trusted_proxies,
-        )
 
     def _control_app(self) -> "Application":
         from devproxy.control.app import create_app
@@ -188,7 +221,7 @@ class Session:
     def is_ending(self) -> bool:
         return self._ending.is_set()
 
-    async def _shut_down(self, gateway: Gateway) -> None:
+    async def _shut_down(self) -> None:
         alive = self.supervisor.still_alive()
         if alive:
             self.log.say(f"stopping {', '.join(reversed(alive))} (Ctrl-C again to stop at once)")
@@ -198,7 +231,7 @@ class Session:
         self.live.close()
         self.log.say("stopped")
         self.log.topic.close()
-        await gateway.close(grace=GATEWAY_GRACE_SECONDS)
+        await self._gateway.close(grace=GATEWAY_GRACE_SECONDS)
 
     # -- what one part tells the others
 
@@ -206,7 +239,8 @@ class Session:
         """A service's life has changed."""
         name, life = service.spec.name, service.life
         state = "stopped" if life.next == "stopped" else life.state
-        if (upstream := self._backends.of_child(name)) is not None:
+        upstream = self._backends.of_child(name) if self.supervisor.services.get(name) is service else None
+        if upstream is not None:
             upstream.become(state, service.addresses)
         if life.state in RESTING:
             self._launch.claims.release(name)

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from devproxy import __version__
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
-from devproxy.control.models import Environment, LastExit, ServiceStatus, SessionStatus
+from devproxy.control.models import Environment, LastExit, Reload, ServiceStatus, SessionStatus
 from devproxy.errors import UsageError
 from devproxy.events import Event, rfc3339
 from devproxy.hub.topic import Topic
@@ -124,7 +124,7 @@ class SessionView:
         return service.note or None
 
     def plan(self) -> dict[str, Any]:
-        return self._session.options.plan
+        return self._session.plan
 
     def routes(self, url: str | None) -> dict[str, Any]:
         table = self._session.routes
@@ -181,6 +181,16 @@ class SessionView:
         ask(service)
         while not all(each.is_idle for each in services.values()):  # noqa: ASYNC110 - not a wait on time: turns of the loop
             await asyncio.sleep(0)  # their tasks handle what they were told in the loop's next turns
+
+    async def reload(self) -> Reload:
+        changes = await self._session.reloading.reload()
+        return Reload(
+            restarted=list(changes.restarts),
+            started=list(changes.starts),
+            stopped=list(changes.stops),
+            changed=list(changes.swaps),
+            later=list(changes.later),
+        )
 
     def stop_session(self) -> None:
         self._session.end()

@@ -1,7 +1,4 @@
-"""Files that matter to a session: those that restart services, and those that open pages show.
-
-Nothing is imported when nothing is watched.
-"""
+"""Files that matter to a session: those that restart services, those that open pages show, and its config."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -10,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from devproxy.config.model import Config
+from devproxy.config.root import FILE, PYPROJECT
 from devproxy.session.backends import prefix_of
 
 if TYPE_CHECKING:
@@ -19,6 +17,8 @@ if TYPE_CHECKING:
 SAVE_QUIET_MS: Final = 30
 """A save is often several writes; this long without another one, it is complete."""
 
+CONFIGS: Final = (f"{{{FILE},{PYPROJECT}}}",)  # as a glob: a file that editors replace, or that comes later
+
 Watched = tuple[Path, tuple[str, ...]]
 Site = tuple[Path, str, int]
 
@@ -26,8 +26,9 @@ Site = tuple[Path, str, int]
 class Watching:
     """Watches what a config names; `run` is its task, `adopt` gives it another config.
 
-    Args: saved: told a service's name and the files of a burst; reload: told what open pages must do;
-    warn: told why changes are polled for.
+    Args: saved: told a service's name and the files of a burst; reload: told what open pages must do; edited:
+    told that the project's config has changed, None if it has none to watch; warn: told why changes are
+    polled for.
     """
 
     def __init__(
@@ -36,11 +37,13 @@ class Watching:
         *,
         saved: Callable[[str, frozenset[Path]], None],
         reload: Callable[[dict[str, Any]], None],
+        edited: Callable[[], None] | None,
         warn: Callable[[str], None],
     ) -> None:
         self._config = config
         self._saved = saved
         self._reload = reload
+        self._edited = edited
         self._warn = warn
         self._tasks: asyncio.TaskGroup | None = None
         self._watcher: Watcher | None = None
@@ -53,6 +56,8 @@ class Watching:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
+            if (edited := self._edited) is not None:
+                self._running_watcher().add(self._config.root, CONFIGS, SAVE_QUIET_MS, lambda _: edited())
             self.adopt(self._config)
             await asyncio.Event().wait()
 

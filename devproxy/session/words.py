@@ -4,6 +4,7 @@ import signal
 from collections.abc import Sequence
 from typing import Final
 
+from devproxy.config.changes import Changes
 from devproxy.processes.dependencies import Wait
 from devproxy.processes.lifecycle import Exit, Life
 
@@ -82,3 +83,43 @@ def _death(life: Life) -> str:
     if life.rules.watched:
         return f"{why}; it starts again when a file is saved"
     return f"{why}; it is not started again"
+
+
+def edit_words(file: str, changes: Changes) -> str:
+    """What to say when the config was edited; empty when nothing differs from what runs."""
+    done = _acts(changes, ("restarts", "starts", "stops", "changes"))
+    parts = [f"`devproxy reload` {done}"] if done else []
+    return f"{file} changed: {'; '.join([*parts, *_later(changes)])}" if changes else ""
+
+
+def undone_words(file: str) -> str:
+    """What to say when an edit was taken back."""
+    return f"{file} changed: it is what runs again"
+
+
+def reload_words(file: str, changes: Changes) -> str:
+    """What to say of a reload."""
+    done = _acts(changes, ("restarting", "starting", "stopping", "changed:"))
+    parts = [*([done] if done else []), *_later(changes)]
+    return f"reloaded {file}: {'; '.join(parts) or 'nothing differs'}"
+
+
+def invalid_words(file: str, problems: str) -> str:
+    """What to say when the config was edited and is wrong now."""
+    return f"{file} changed, and has errors; everything runs on as it was\n{problems}"
+
+
+def _acts(changes: Changes, verbs: tuple[str, str, str, str]) -> str:
+    """ "restarts api, starts db and web"."""
+    names = (changes.restarts, changes.starts, changes.stops, changes.swaps)
+    return ", ".join(f"{verb} {_listed(some)}" for verb, some in zip(verbs, names, strict=True) if some)
+
+
+def _later(changes: Changes) -> list[str]:
+    what = "takes effect" if len(changes.later) == 1 else "take effect"
+    return [f"{_listed(changes.later)}: {what} at the next `devproxy up`"] if changes.later else []
+
+
+def _listed(names: tuple[str, ...]) -> str:
+    """ "a", "a and b", "a, b and c"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

@@ -52,6 +52,44 @@ def test_a_service_that_takes_too_long_is_4(running: Running, capsys: pytest.Cap
     assert run(running, "start", "api", "--no-wait") == 0
 
 
+def test_reload_says_what_it_does_and_returns_when_that_is_ready(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(running, "reload") == 0
+    assert capsys.readouterr().err.splitlines() == [
+        "restarted: api",
+        "changed: routes",
+        "port: takes effect at the next `devproxy up`",
+    ]
+    assert running.session.services["api"].since != running.session.services["web"].since
+
+
+def test_reload_as_json(running: Running, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(running, "reload", "--json") == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "schema": 1,
+        "restarted": ["api"],
+        "started": [],
+        "stopped": [],
+        "changed": ["routes"],
+        "later": ["port"],
+    }
+
+
+def test_reload_of_a_wrong_config_is_2_with_the_words_that_up_has(
+    running: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    running.session.config_error = "devproxy.toml:3: services.api.port: expected a port"
+    assert run(running, "reload") == 2
+    assert running.session.config_error in capsys.readouterr().err
+
+
+def test_a_service_that_does_not_come_up_after_a_reload_is_4(running: Running) -> None:
+    running.session.fails_to_start = True
+    assert run(running, "reload") == 4
+    assert run(running, "reload", "--no-wait") == 0
+
+
 def test_an_unknown_service_is_misuse_and_nothing_happens_to_the_others(
     running: Running, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -60,7 +98,9 @@ def test_an_unknown_service_is_misuse_and_nothing_happens_to_the_others(
     assert running.session.services["api"].state == "ready"
 
 
-@pytest.mark.parametrize("command", [["start", "api"], ["stop", "api"], ["restart", "api"], ["down"], ["open"]])
+@pytest.mark.parametrize(
+    "command", [["start", "api"], ["stop", "api"], ["restart", "api"], ["reload"], ["down"], ["open"]]
+)
 def test_without_a_session_the_exit_status_is_5(command: list[str], project: Path) -> None:
     assert console.run([*command, "-C", str(project)]) == 5
 

@@ -14,7 +14,8 @@ from fastapi import FastAPI
 
 from devproxy.config.model import Logs
 from devproxy.control.access import Keys
-from devproxy.control.models import Environment, LastExit, ServiceStatus, SessionStatus, State
+from devproxy.control.models import Environment, LastExit, Reload, ServiceStatus, SessionStatus, State
+from devproxy.errors import ConfigError
 from devproxy.events import Event, StateChanged, rfc3339
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
@@ -41,6 +42,7 @@ class SmallSession:
         self.pid = os.getpid()
         self.was_told_to_stop = False
         self.fails_to_start = False
+        self.config_error = ""
         self.services = {
             "web": ServiceStatus("web", "frontend", "ready", 11, 5173, "http://127.0.0.1:5173", rfc3339(1.0)),
             "api": ServiceStatus("api", "backend", "ready", 12, 8000, "http://127.0.0.1:8000", rfc3339(1.0)),
@@ -76,6 +78,12 @@ class SmallSession:
     async def restart(self, service: str) -> None:
         self.become(service, "restarting")
         self.become(service, "crashed" if self.fails_to_start else "ready")
+
+    async def reload(self) -> Reload:
+        if self.config_error:
+            raise ConfigError([self.config_error])
+        await self.restart("api")
+        return Reload(restarted=["api"], started=[], stopped=[], changed=["routes"], later=["port"])
 
     def stop_session(self) -> None:
         self.was_told_to_stop = True

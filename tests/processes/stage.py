@@ -6,7 +6,7 @@ import os
 import re
 import secrets
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -92,7 +92,9 @@ class Stage:
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
         self._leases, memory = Leases(state_home()), Memory(state_home(), Path("/"))
-        claims = Claims(Path("/"), specs, (), Manners(), self.log.say, leases=self._leases, memory=memory)
+        self._claims = claims = Claims(
+            Path("/"), specs, (), Manners(), self.log.say, leases=self._leases, memory=memory
+        )
         selection = select(specs)
         self._specs, self._claim = [each for each in specs if each.name in selection.wanted], claims.claim
         self._starter = Starter(
@@ -105,8 +107,8 @@ class Stage:
             starting=lambda name: None,
             last_line=lambda: self.log.topic.last,
         )
-        around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed)
-        services = [Service(each, around, listens=each.port is not None) for each in specs]
+        self._around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed)
+        services = [Service(each, self._around, listens=each.port is not None) for each in specs]
         self.supervisor = Supervisor(services, selection)
 
     def prepare(self) -> None:
@@ -114,6 +116,17 @@ class Stage:
         early: dict[str, Started | DevproxyError] = {}
         start_early(self._specs, self._claim, self._starter, early)
         self.supervisor.prepare(early)
+
+    def adopt(self, *specs: model.Service, restarts: Collection[str] = ()) -> list[str]:
+        """Other declarations, as a session has them after a reload."""
+        self._claims.adopt(specs, ())
+        services = []
+        for each in specs:
+            listens = each.port is not None
+            service = self.supervisor.services.get(each.name) or Service(each, self._around, listens=listens)
+            service.redeclare(each, listens=listens)
+            services.append(service)
+        return self.supervisor.adopt(services, select(specs), restarts)
 
     def __getitem__(self, name: str) -> Service:
         return self.supervisor.services[name]

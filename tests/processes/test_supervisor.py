@@ -2,13 +2,14 @@
 
 import asyncio
 import signal
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
 
 from devproxy.config.model import Ready, Stop
-from tests.processes.stage import STAY, Stage, play, python, spec
-from tests.support import auntil
+from tests.processes.stage import LISTEN, STAY, Stage, alive, play, python, spec
+from tests.support import auntil, free_port
 
 NOT_YET = "while [ ! -e go ]; do sleep 0.01; done; "
 
@@ -228,3 +229,164 @@ def test_one_that_will_start_again_has_not_failed_for_good(tmp_path: Path) -> No
         assert not stage.supervisor.is_ready
 
     play(scene, spec(tmp_path, "exit 1"))
+
+
+# -- other declarations
+
+
+def test_one_whose_declaration_differs_restarts_and_the_others_do_not(tmp_path: Path) -> None:
+    web, api = spec(tmp_path, "sleep 600", "web"), spec(tmp_path, "echo one; sleep 600", "api")
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("one", "api")
+        await stage.state("ready", "web")
+        kept = stage["web"].child
+        assert stage.adopt(web, replace(api, command="echo two; sleep 600"), restarts=["api"]) == ["api"]
+        await stage.line("two", "api")
+        await stage.state("ready", "api")
+        assert stage["web"].child is kept
+        assert stage["api"].restarts == 1
+
+    stage = play(scene, web, api)
+    assert ("api", "stopped") not in stage.states[: stage.states.index(("api", "restarting"))]
+
+
+def test_two_that_swap_their_ports_both_get_them(tmp_path: Path) -> None:
+    """Neither claims before the other has let go, though one of them takes its time."""
+    slow = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), exit()))\n" + LISTEN
+    ports = free_port(), free_port()
+    api = spec(tmp_path, python(slow), "api", port=ports[0])
+    web = spec(tmp_path, python(LISTEN), "web", port=ports[1])
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "api")
+        await stage.state("ready", "web")
+        stage.adopt(replace(api, port=ports[1]), replace(web, port=ports[0]), restarts=["api", "web"])
+        await auntil(lambda: all(stage[name].life.generation == 2 for name in ("api", "web")))
+        await stage.state("ready", "api")
+        await stage.state("ready", "web")
+        assert (stage["api"].port, stage["web"].port) == (ports[1], ports[0])
+
+    stage = play(scene, api, web)
+    assert not [state for state in stage.states if state[1] == "crashed"]
+
+
+def test_who_is_new_takes_the_port_of_who_is_gone(tmp_path: Path) -> None:
+    slow = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), exit()))\n" + LISTEN
+    old = spec(tmp_path, python(slow), "old", port=free_port())
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "old")
+        pid = pid_of(stage, "old")
+        stage.adopt(replace(old, name="new", command=python(LISTEN)))
+        assert list(stage.supervisor.services) == ["new"]
+        assert stage.supervisor.still_alive() == ["old"]
+        await stage.state("ready", "new")
+        assert not alive(pid)
+        assert stage.supervisor.still_alive() == ["new"]
+
+    stage = play(scene, old)
+    assert ("new", "crashed") not in stage.states
+
+
+def test_who_depends_on_one_that_restarts_too_waits_for_its_new_process(tmp_path: Path) -> None:
+    db = spec(tmp_path, "echo up; sleep 600", "db", ready=Ready(log="up"))
+    api = spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"})
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "api")
+        stage.states.clear()
+        later = replace(db, command=f"{NOT_YET} echo up; sleep 600")
+        stage.adopt(replace(api, command="sleep 601"), later, restarts=["api", "db"])
+        await stage.state("starting", "db")
+        assert [wait.service for wait in stage.supervisor.waits_for("api")] == ["db"]
+        assert stage["api"].life.generation == 1
+        (tmp_path / "go").touch()
+        await auntil(lambda: stage["api"].life.generation == 2)
+        await stage.state("ready", "api")
+
+    stage = play(scene, api, db)
+    assert stage.states.index(("db", "ready")) < stage.states.index(("api", "starting"))
+
+
+def test_who_was_stopped_stays_so_and_starts_as_declared_now(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready")
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        assert stage.adopt(spec(tmp_path, "echo two; sleep 600"), restarts=["it"]) == []
+        assert stage.it.life.state == "stopped"
+        stage.supervisor.ask_start("it")
+        await stage.line("two")
+
+    play(scene, spec(tmp_path, "echo one; sleep 600"))
+
+
+def test_who_is_being_stopped_is_not_restarted_either(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        stage.supervisor.ask_stop("it")
+        await auntil(lambda: stage.it.life.next == "stopped")
+        assert stage.adopt(spec(tmp_path, "echo two; sleep 600"), restarts=["it"]) == []
+        await stage.state("stopped")
+
+    play(scene, spec(tmp_path, python(STAY, "SIGTERM"), stop=Stop(grace_seconds=0.3)))
+
+
+def test_one_that_crashed_is_tried_again_as_declared_now(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        stage.adopt(spec(tmp_path, "sleep 600", restart="never"), restarts=["it"])
+        await stage.state("ready")
+
+    play(scene, spec(tmp_path, "exit 3", restart="never"))
+
+
+def test_how_it_is_stopped_counts_from_now_on_without_a_restart(tmp_path: Path) -> None:
+    it = spec(tmp_path, python(STAY, "SIGTERM"), stop=Stop(grace_seconds=60))
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        child = stage.it.child
+        assert stage.adopt(replace(it, stop=Stop(grace_seconds=0.1))) == []
+        assert stage.it.child is child
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+
+    play(scene, it)
+
+
+def test_one_that_is_new_and_waits_for_somebody_begins_when_that_is_there(tmp_path: Path) -> None:
+    db = spec(tmp_path, f"{NOT_YET} echo up; sleep 600", "db", ready=Ready(log="up"))
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("starting", "db")
+        stage.adopt(db, spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"}))
+        assert [wait.service for wait in stage.supervisor.waits_for("api")] == ["db"]
+        (tmp_path / "go").touch()
+        await stage.state("ready", "api")
+
+    play(scene, db)
+
+
+def test_all_are_stopped_in_the_middle_of_it_too(tmp_path: Path) -> None:
+    """Also who has left, and does not hear; who is to take its place never starts."""
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here", "old")
+        pid = pid_of(stage, "old")
+        stage.adopt(spec(tmp_path, "sleep 600", "new"))
+        await auntil(lambda: stage["new"].life.state == "freeing")
+        stage.supervisor.hurry()
+        await stage.supervisor.stop_all()
+        assert not alive(pid)
+        assert stage["new"].child is None
+
+    stage = play(scene, spec(tmp_path, python(STAY, "SIGTERM"), "old", stop=Stop(grace_seconds=60)))
+    assert ("new", "starting") not in stage.states
+
+
+def pid_of(stage: Stage, name: str) -> int:
+    child = stage[name].child
+    assert child is not None
+    return child.pid

@@ -380,3 +380,25 @@ def test_an_optional_service_is_no_reason_to_start_nothing(root: Path, hold: Hol
     hold(held)
     service = spec(root, "true", "api", port=held, optional=True)
     Claiming(root, service).claims.claim_all([service])
+
+
+def test_with_another_config_who_has_another_port_gets_that_and_the_others_keep_theirs(root: Path) -> None:
+    first, second = free_port(), free_port()
+    kept, moved = api(root, "auto", "kept"), api(root, first, "moved")
+    claiming = Claiming(root, kept, moved)
+    before = claiming(kept)
+    assert claiming(moved) == first
+    moved = api(root, second, "moved")
+    claiming.claims.adopt((kept, moved), ())
+    assert (claiming(kept), claiming(moved)) == (before, second)
+
+
+def test_a_service_that_another_config_lets_move_may_move(root: Path, hold: Hold) -> None:
+    port = free_port()
+    hold(port)
+    service = api(root, port)
+    claiming = Claiming(root, service)
+    with pytest.raises(PortHeld):
+        claiming(service)
+    claiming.claims.adopt((service,), ("api",))
+    assert claiming(service) != port

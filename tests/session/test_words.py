@@ -2,9 +2,10 @@
 
 import pytest
 
+from devproxy.config.changes import Changes
 from devproxy.processes.dependencies import Wait
 from devproxy.processes.lifecycle import Exit, Life, Rules, State
-from devproxy.session.words import change_words, exit_words, signal_name, waits_words
+from devproxy.session.words import change_words, edit_words, exit_words, reload_words, signal_name, waits_words
 
 WATCHED = Rules(watched=True)
 
@@ -110,3 +111,29 @@ DB = Life(state="crashed", exit=Exit(code=1))
 )
 def test_what_is_waited_for_in_words(waits: list[Wait], words: str) -> None:
     assert waits_words(waits) == words
+
+
+# -- another config
+
+
+def test_an_edit_is_told_with_the_command_that_applies_it() -> None:
+    changes = Changes(restarts=("api",), starts=("db", "mail"), stops=("a", "b", "c"), swaps=("routes",))
+    assert edit_words("devproxy.toml", changes) == (
+        "devproxy.toml changed: `devproxy reload` restarts api, starts db and mail, stops a, b and c, changes routes"
+    )
+    assert edit_words("devproxy.toml", Changes()) == ""
+
+
+def test_what_no_reload_can_do_is_said_to_wait() -> None:
+    later = "devproxy.toml changed: port: takes effect at the next `devproxy up`"
+    assert edit_words("devproxy.toml", Changes(later=("port",))) == later
+    assert edit_words("devproxy.toml", Changes(swaps=("hold",), later=("name", "port"))) == (
+        "devproxy.toml changed: `devproxy reload` changes hold; name and port: take effect at the next `devproxy up`"
+    )
+
+
+def test_a_reload_says_what_it_does_also_if_that_is_nothing() -> None:
+    assert reload_words("devproxy.toml", Changes(restarts=("api",), swaps=("routes",))) == (
+        "reloaded devproxy.toml: restarting api, changed: routes"
+    )
+    assert reload_words("devproxy.toml", Changes()) == "reloaded devproxy.toml: nothing differs"
