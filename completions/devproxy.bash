@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up proxy demo status ls env logs open start stop restart reload down ports kill-port plan init'
+            argument='up proxy demo status ls why env logs open start stop restart reload down ports kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
@@ -60,6 +60,13 @@ _devproxy() {
             ;;
         ls)
             options='--json --help -h'
+            ;;
+        why)
+            options='--directory -C --json --help -h'
+            argument='@services'
+            case $prev in
+                -C | --directory) value='@folders' ;;
+            esac
             ;;
         env)
             options='--directory -C --all -a --show-secrets --json --help -h'

@@ -38,6 +38,7 @@ complete -c devproxy -n "__devproxy_is ''" -a proxy -d 'Only the gateway, in fro
 complete -c devproxy -n "__devproxy_is ''" -a demo -d 'Try devproxy on a small bundled project'
 complete -c devproxy -n "__devproxy_is ''" -a status -d 'Show the services of the running session'
 complete -c devproxy -n "__devproxy_is ''" -a ls -d 'Show the sessions on this machine'
+complete -c devproxy -n "__devproxy_is ''" -a why -d 'Say why a service is in its state, and what to do next'
 complete -c devproxy -n "__devproxy_is ''" -a env -d 'Show a service\'s variables, and where each came from'
 complete -c devproxy -n "__devproxy_is ''" -a logs -d 'Read what the services printed, live or afterwards'
 complete -c devproxy -n "__devproxy_is ''" -a open -d 'Open the running project in the browser'
@@ -82,6 +83,11 @@ complete -c devproxy -n "__devproxy_is status" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is ls" -l json -d 'Print one JSON object, for scripts'
 complete -c devproxy -n "__devproxy_is ls" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is why" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is why" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is why" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is why" -a '(__devproxy_names services)' -d Service
 
 complete -c devproxy -n "__devproxy_is env" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
 complete -c devproxy -n "__devproxy_is env" -s a -l all -d 'Also what is as in the shell'

@@ -36,6 +36,7 @@ COMMANDS = (
     Entry("demo", "demo:demo", "Run", "Try devproxy on a small bundled project."),
     Entry("status", "status:status", "Look", "Show the services of the running session."),
     Entry("ls", "sessions:ls", "Look", "Show the sessions on this machine."),
+    Entry("why", "why:why", "Look", "Say why a service is in its state, and what to do next."),
     Entry("env", "env:env", "Look", "Show a service's variables, and where each came from."),
     Entry("logs", "logs:logs", "Look", "Read what the services printed, live or afterwards."),
     Entry("open", "control:open_", "Look", "Open the running project in the browser."),

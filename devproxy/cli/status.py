@@ -19,6 +19,9 @@ DOTS = {
     "stopped": ("○", "2"),
 }
 
+LEFT_OUT = (4, 5, 6, 7, 3, 2)  # pid, CPU, memory, notes, where, age: what a narrow terminal can do without
+NUMBERS = frozenset({5, 6})  # to the right
+
 Directory = Annotated[
     Path | None,
     typer.Option("--directory", "-C", metavar="DIR", help="The project. [default: here]", show_default=False),
@@ -29,66 +32,107 @@ AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for
 def status(directory: Directory = None, as_json: AsJson = False) -> None:
     """Show the services of the running session.
 
-    Exit status 5 when nothing runs here.
+    With what each uses: CPU of all its processes over a quarter of a second, and memory (RSS). Exit status 5
+    when nothing runs here.
 
     Examples:
         $ devproxy status
         $ devproxy status --json | jq -r '.services[] | .name + " " + .state'
     """
     from devproxy.cli.client import find_session
-    from devproxy.cli.console import print_json, use_color
+    from devproxy.cli.console import print_json, use_color, width
 
     with find_session(directory) as session:
-        found = session.get("/api/status")
+        found = session.get("/api/status", usage="true")
     if as_json:
         print_json(found)
-    else:
-        typer.echo("\n".join(table(found, colored=use_color(sys.stdout))), color=True)
+        return
+    columns = width() if sys.stdout.isatty() else None
+    for line in table(found, columns=columns, colored=use_color(sys.stdout)):
+        typer.echo(line, color=True)
 
 
-def table(found: dict[str, Any], *, colored: bool) -> list[str]:
-    """The status object as lines for a person: a head, then one aligned row a service."""
+def table(found: dict[str, Any], *, columns: int | None = None, colored: bool) -> list[str]:
+    """The status object as lines for a person: a head, then one aligned row a service.
+
+    Args: columns: of the terminal, on which columns are left out that have no room; None: nobody looks.
+    """
     import time
 
     from devproxy.cli.console import paint, printable
 
     bold = paint(printable(found["name"]), "1", colored=colored)
-    lines = [f"{bold}  {'  '.join(found['urls'] or [found['url']])}  pid {found['pid']}", ""]
-    rows = [row(service, time.time()) for service in found["services"]]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    lines = [f"{bold}  {found['url']}  pid {found['pid']}", ""]
+    rows = fitting([row(service, time.time()) for service in found["services"]], columns)
     for service, cells in zip(found["services"], rows, strict=True):
         dot, sgr = DOTS.get(service["state"], ("?", "0"))
-        name, state, *rest = (cell.ljust(size) for cell, size in zip(cells, widths, strict=True))
+        name, state, *rest = cells
         text = "  ".join([name, paint(state, sgr, colored=colored), *rest]).rstrip()
         lines.append(f"  {paint(dot, sgr, colored=colored)} {text}")
-        if service.get("message") and service["state"] in ("failing", "crashed"):
-            lines.append(f"      {printable(service['message'])}")
+        if service["message"]:
+            hint = f" (devproxy why {service['name']})" if service["state"] in ("failing", "crashed", "waiting") else ""
+            lines += folded(service["message"] + hint, " " * 6, columns)
     return lines if rows else [*lines, "  no services"]
 
 
 def row(service: dict[str, Any], now: float) -> list[str]:
-    """One service's cells: name, state, how long, where, pid, what else is worth knowing."""
+    """One service's cells: name, state, how long, where, pid, CPU, memory, what else is worth knowing."""
     from devproxy.cli.console import printable
 
     notes = [f"{service['restarts']} restarts" if service["restarts"] != 1 else "1 restart"]
     notes = notes if service["restarts"] else []
-    if service["last_exit"] and service["state"] in ("crashed", "failing"):
+    if service["last_exit"] and not service["message"] and service["state"] in ("crashed", "failing"):
         notes.append(exit_words(service["last_exit"]))
-    where = service["url"] or (f":{service['port']}" if service["port"] else "")
-    pid = f"pid {service['pid']}" if service["pid"] else ""
+    usage = service["usage"]
     return [
         printable(service["name"]),
         service["state"],
         age(service["since"], now),
-        where,
-        pid,
+        service["url"] or (f":{service['port']}" if service["port"] else ""),
+        f"pid {service['pid']}" if service["pid"] else "",
+        f"{usage['cpu_percent']:.0f} %" if usage else "",
+        size(usage["rss_bytes"]) if usage else "",
         ", ".join(notes),
     ]
 
 
+def fitting(rows: list[list[str]], columns: int | None) -> list[list[str]]:
+    """The rows padded to columns; of these, those that the terminal has no room for are left out, and empty ones."""
+    widths = [max(map(len, cells)) for cells in zip(*rows, strict=True)]
+    kept = [number for number, size in enumerate(widths) if size or number < len(("name", "state"))]
+    for number in LEFT_OUT:
+        if columns is not None and 2 + sum(widths[one] + 2 for one in kept) > columns and number in kept:
+            kept.remove(number)
+    return [
+        [cells[one].rjust(widths[one]) if one in NUMBERS else cells[one].ljust(widths[one]) for one in kept]
+        for cells in rows
+    ]
+
+
+def folded(text: str, indent: str, columns: int | None) -> list[str]:
+    """The text on as many lines as it needs."""
+    import textwrap
+
+    from devproxy.cli.console import printable
+
+    clean = printable(text.replace("\n", " "))
+    if columns is None:
+        return [f"{indent}{clean}"]
+    room = max(columns, 20)
+    return textwrap.wrap(clean, room, initial_indent=indent, subsequent_indent=indent) or [indent]
+
+
+def size(count: int) -> str:
+    """Bytes as a person reads them: 640 KiB, 182 MiB, 1.2 GiB."""
+    mib = count / 2**20
+    if mib >= 1024:
+        return f"{mib / 1024:.1f} GiB"
+    return f"{mib:.0f} MiB" if mib >= 1 else f"{count / 1024:.0f} KiB"
+
+
 def exit_words(last: dict[str, Any]) -> str:
     """How a process ended, in words."""
-    return f"ended by {last['signal']}" if last["signal"] else f"exit status {last['code']}"
+    return str(last["words"]) or (f"killed by {last['signal']}" if last["signal"] else f"exit {last['code']}")
 
 
 def age(since: str | None, now: float) -> str:

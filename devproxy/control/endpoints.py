@@ -47,6 +47,7 @@ ENDPOINTS = (
     Endpoint("T", "GET", "/api/status", resources.status),
     Endpoint("T", "GET", "/api/services", resources.services),
     Endpoint("T", "GET", "/api/services/{name}", resources.service),
+    Endpoint("T", "GET", "/api/services/{name}/why", resources.why),
     Endpoint("T", "POST", "/api/services/{name}/start", resources.start_service, 202),
     Endpoint("T", "POST", "/api/services/{name}/stop", resources.stop_service, 202),
     Endpoint("T", "POST", "/api/services/{name}/restart", resources.restart_service, 202),

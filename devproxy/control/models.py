@@ -19,6 +19,27 @@ class LastExit:
     code: int | None
     signal: str | None  # "SIGKILL"
     time: str
+    words: str = ""  # "killed by SIGSEGV (11)"
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """An address that a process of a service listens on."""
+
+    address: str
+    port: int
+    pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What all processes of a service use together. rss_bytes counts what they share once for each."""
+
+    processes: int
+    cpu_percent: float  # over `seconds`; 100 is one core
+    seconds: float
+    rss_bytes: int
+    listens: list[Listening] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +60,8 @@ class ServiceStatus:
     required: bool = True  # the session is not ready without it
     given_up: bool = False  # it will not become ready by itself, or waits for one that will not
     blocked_by: str | None = None  # the service for which it waits in vain, perhaps through others
+    waits_for: list[str] = field(default_factory=list)  # the services that are not there yet
+    usage: Usage | None = None  # only where it was asked for: it takes a moment
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +104,65 @@ class LogPage:
     records: list[dict[str, Any]]
     cursor: str | None
     dropped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Process:
+    """One process of a service. parent: None for the service's own child, and for who has lost its parent."""
+
+    pid: int
+    parent: int | None
+    depth: int
+    command: str
+    started: str
+    cpu_percent: float
+    rss_bytes: int
+    escaped: bool  # it has left the process group
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """A service that another one waits for, and why that is not there."""
+
+    service: str
+    condition: str  # started, ready or exited-ok
+    state: str
+    message: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What one may do next. command: empty if it is nothing to type."""
+
+    what: str
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """`api/services/NAME/why`: all that is known of a service's state.
+
+    processes: parents before their children; source: where its command stands; cause: what started it;
+    probe: what tells that it is ready; lines: log records, if it is down.
+    """
+
+    schema: int = field(default=SCHEMA, kw_only=True)
+    service: ServiceStatus
+    processes: list[Process] = field(default_factory=list)
+    blockers: list[Blocker] = field(default_factory=list)
+    command: str | list[str] | None = None
+    static: str | None = None  # the folder that is served instead
+    dir: str = ""
+    source: str = ""
+    reasons: list[str] = field(default_factory=list)
+    declared_port: int | str | None = None
+    cause: str | None = None
+    probe: str | None = None
+    lines: list[dict[str, Any]] = field(default_factory=list)
+    advice: list[Advice] = field(default_factory=list)
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
 
 
 Origin = Literal["file", "shell", "service", "devproxy"]

@@ -12,6 +12,7 @@ from devproxy.control.context import target_of
 from devproxy.control.models import (
     Accepted,
     Environment,
+    Explanation,
     Health,
     LogPage,
     Reload,
@@ -30,9 +31,10 @@ async def health(request: Request) -> Health:
     return Health(target_of(request).status().ready)
 
 
-async def status(request: Request) -> SessionStatus:
-    """The session and all its services."""
-    return target_of(request).status()
+async def status(request: Request, usage: bool = False) -> SessionStatus:
+    """The session and all its services; `usage`: with CPU, memory and addresses, which takes a moment."""
+    target = target_of(request)
+    return await target.status_with_usage() if usage else target.status()
 
 
 async def services(request: Request) -> Services:
@@ -43,6 +45,12 @@ async def services(request: Request) -> Services:
 async def service(request: Request, name: str) -> ServiceStatus:
     """One service."""
     return find_service(target_of(request), name)
+
+
+async def why(request: Request, name: str) -> Explanation:
+    """Why one service is in its state: what it waits for, its processes, its last lines, what to do next."""
+    target = target_of(request)
+    return await target.explain(find_service(target, name).name)
 
 
 async def start_service(request: Request, name: str) -> ServiceStatus:

@@ -1,12 +1,12 @@
 """What the control API asks of the session, so that neither imports the other.
 
-Every method but the three commands answers at once from what the session knows; nothing here blocks.
+Every plain method answers at once from what the session knows; nothing here blocks.
 """
 
 from typing import Any, Protocol
 
 from devproxy.control.access import Keys
-from devproxy.control.models import Environment, Reload, SessionStatus
+from devproxy.control.models import Environment, Explanation, Reload, SessionStatus
 from devproxy.events import Event
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
@@ -49,6 +49,12 @@ class Target(Protocol):
 
     def status(self) -> SessionStatus:
         """All services as they are now."""
+
+    async def status_with_usage(self) -> SessionStatus:
+        """The same with what the processes of each service use. Takes a moment: CPU is measured over it."""
+
+    async def explain(self, service: str) -> Explanation:
+        """Why one service is in its state; the name is known to exist. Takes a moment."""
 
     def plan(self) -> dict[str, Any]:
         """The Contracts' plan object."""

@@ -9,6 +9,7 @@ child.py       one process: its pty, its group     tree.py        ... and all th
 shell.py       what a command line becomes (pure)  reaper.py      who has exited
 guard.py       ends the groups if we are killed    readiness.py   may it take traffic?
 environment.py what a child finds in its environment, and where each value came from (pure)
+secrets.py     which values are masked (pure)     vitals.py      what the processes do: CPU, memory, ports
 env_files.py   .env files by python-dotenv's rules, strictly
 supervisor.py  all services: who may start, reverse stop
 dependencies.py   who depends on whom (pure)      probe_command.py   a command that tells

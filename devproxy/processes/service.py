@@ -32,9 +32,11 @@ from devproxy.processes.lifecycle import (
     PortFree,
     PortHeld,
     Probe,
+    RestartAsked,
     RetryAfter,
     RetryDue,
     Rules,
+    Saved,
     Spawn,
     Spawned,
     SpawnFailed,
@@ -52,6 +54,9 @@ KILL_SECONDS: Final = 2.0
 """How long the remains of a killed group may take to go; the kernel needs milliseconds."""
 
 JITTER: Final = 0.2
+
+CAUSES: Final = (Begin, RestartAsked, Saved, RetryDue)
+"""The events that have a child started."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +91,7 @@ class Service:
         self.ready_seconds: float | None = None  # from spawn to ready, of this generation
         self.restarts = 0
         self.exited = 0.0  # when its process ended last
+        self.cause: Event | None = None  # what had it started last
         self.environment: Environment | None = None  # of the child started last
         self.child: Child | None = None
         self.gate: Callable[[], Coroutine[Any, Any, None]] | None = None  # awaited before it claims its port
@@ -101,7 +107,7 @@ class Service:
         self._gone = asyncio.Event()
         self._grace_ends = 0.0
         self._hurried = False
-        self._first_line = 0  # of this generation: every line after this one
+        self.first_line = 0  # of this generation: every line after this one
         self._early: Started | DevproxyError | None = None  # started before there was a loop
 
     # -- what others may say
@@ -109,6 +115,11 @@ class Service:
     def tell(self, event: Event) -> None:
         """Something happened; it is handled in turn."""
         self._inbox.put_nowait(event)
+
+    @property
+    def listens(self) -> bool:
+        """Whether listening is what makes it ready, unless it says otherwise."""
+        return self._listens
 
     @property
     def is_idle(self) -> bool:
@@ -182,6 +193,8 @@ class Service:
     def _handle(self, event: Event) -> None:
         before = self.life
         self.life, effects = step(before, event)
+        if effects and isinstance(event, CAUSES):
+            self.cause = event
         if self.life.state != before.state:
             self.since = time.time()
         if self.life != before:
@@ -264,7 +277,7 @@ class Service:
             self.tell(SpawnFailed(generation, _in_words(started)))
             return
         self.child = child = started.child
-        self.environment, self._sources, self._first_line = started.environment, started.sources, started.first_line
+        self.environment, self._sources, self.first_line = started.environment, started.sources, started.first_line
         self._around.reaper.watch(child.pid, lambda exit_: self._on_exit(child, generation, exit_))
         if self._tasks is not None:
             self._adopt(child)
@@ -367,7 +380,7 @@ class Service:
             return None
 
     def _printed(self, pattern: re.Pattern[str]) -> "asyncio.Future[None]":
-        return asyncio.ensure_future(self._around.printed(self.spec.name, pattern, self._first_line))
+        return asyncio.ensure_future(self._around.printed(self.spec.name, pattern, self.first_line))
 
     def _run_command(self, command: str) -> "asyncio.Future[Outcome]":
         starter = self._around.starter

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from devproxy import __version__
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
-from devproxy.control.models import Environment, LastExit, Reload, ServiceStatus, SessionStatus
+from devproxy.control.models import Environment, Explanation, LastExit, Reload, ServiceStatus, SessionStatus
 from devproxy.errors import UsageError
 from devproxy.events import Event, rfc3339
 from devproxy.hub.topic import Topic
@@ -19,8 +19,9 @@ from devproxy.logs.log import Log
 from devproxy.processes.service import Service
 from devproxy.proxy.head import BadHead, parse_request
 from devproxy.proxy.routes import CompiledRoute
+from devproxy.session import why
 from devproxy.session.environments import declared_in, describe
-from devproxy.session.words import exit_words, signal_name, waits_words
+from devproxy.session.words import exit_label, exit_words, signal_name, waits_words
 
 if TYPE_CHECKING:
     from devproxy.session.session import Session
@@ -67,7 +68,7 @@ class SessionView:
 
     def status(self) -> SessionStatus:
         session = self._session
-        services = [self._service(declared) for declared in session.config.services]
+        services = [self.service(declared) for declared in session.config.services]
         return SessionStatus(
             name=session.config.name,
             root=str(session.config.root),
@@ -81,7 +82,8 @@ class SessionView:
             started=rfc3339(session.started),
         )
 
-    def _service(self, declared: Declared) -> ServiceStatus:
+    def service(self, declared: Declared) -> ServiceStatus:
+        """One service as it is now."""
         service = self._session.supervisor.services.get(declared.name)
         if service is None:  # a static folder, or a URL: nothing of ours to run
             since = rfc3339(self._session.started)
@@ -105,6 +107,7 @@ class SessionView:
             optional=declared.optional,
             required=self._session.supervisor.is_required(declared.name),
             given_up=self._session.supervisor.has_given_up(declared.name),
+            waits_for=[wait.service for wait in waits],
             blocked_by=next((wait.culprit for wait in waits if wait.is_vain), None),
         )
 
@@ -122,6 +125,12 @@ class SessionView:
                 return f"{why}; starts again in {life.backoff:g} s"
             return f"{why}; starts again when a file is saved" if life.rules.watched else why
         return service.note or None
+
+    async def status_with_usage(self) -> SessionStatus:
+        return await why.with_usage(self._session, self.status())
+
+    async def explain(self, service: str) -> Explanation:
+        return await why.explain(self._session, service)
 
     def plan(self) -> dict[str, Any]:
         return self._session.plan
@@ -201,7 +210,7 @@ def _last_exit(service: Service) -> LastExit | None:
     if exit_ is None:
         return None
     name = signal_name(exit_.signal) if exit_.signal is not None else None
-    return LastExit(exit_.code, name, rfc3339(service.exited))
+    return LastExit(exit_.code, name, rfc3339(service.exited), exit_label(exit_))
 
 
 def _route(route: CompiledRoute) -> dict[str, Any]:

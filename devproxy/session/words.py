@@ -24,6 +24,19 @@ def exit_words(exit_: Exit) -> str:
     return f"exited with code {exit_.code}" + _SHELL_CODES.get(exit_.code or 0, "")
 
 
+def exit_label(exit_: Exit) -> str:
+    """How a process ended, for a table: "exit 1", "killed by SIGSEGV (11)", "exit 137: usually SIGKILL, …"."""
+    if exit_.signal is not None:
+        name = signal_name(exit_.signal)
+        return f"killed by {name} ({exit_.signal})" if name.startswith("SIG") else f"killed by signal {name}"
+    code = exit_.code or 0
+    if code in _SHELL_CODES:
+        return f"exit {code}: {_SHELL_CODES[code].strip(' ()')}"
+    if code > 128 and (name := signal_name(code - 128)).startswith("SIG"):
+        return f"exit {code}: usually {name}" + (", out of memory?" if name == "SIGKILL" else "")
+    return f"exit {code}"
+
+
 def signal_name(number: int) -> str:
     """SIGTERM for 15; the number itself if there is no such signal."""
     try:

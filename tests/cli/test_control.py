@@ -38,7 +38,7 @@ def test_a_service_that_fails_to_come_up_is_4(verb: str, running: Running, capsy
     running.session.become("api", "stopped")
     running.session.fails_to_start = True
     assert run(running, verb, "api") == 4
-    assert "api is crashed: exit status 1" in capsys.readouterr().err
+    assert "api is crashed: exit 1" in capsys.readouterr().err
 
 
 def test_a_service_that_takes_too_long_is_4(running: Running, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,17 @@ from fastapi import FastAPI
 
 from devproxy.config.model import Logs
 from devproxy.control.access import Keys
-from devproxy.control.models import Environment, LastExit, Reload, ServiceStatus, SessionStatus, State
+from devproxy.control.models import (
+    Environment,
+    Explanation,
+    LastExit,
+    Listening,
+    Reload,
+    ServiceStatus,
+    SessionStatus,
+    State,
+    Usage,
+)
 from devproxy.errors import ConfigError
 from devproxy.events import Event, StateChanged, rfc3339
 from devproxy.hub.topic import Topic
@@ -26,6 +36,9 @@ from devproxy.session.environments import describe
 BOOT = "b00t"
 PORT = 4400
 ORIGIN = f"http://localhost:{PORT}"
+
+
+USAGE = Usage(2, 12.4, 0.25, 182 * 2**20, [Listening("127.0.0.1", 8000, 12)])
 
 
 class SmallSession:
@@ -54,6 +67,13 @@ class SmallSession:
     def status(self) -> SessionStatus:
         ready = all(service.state == "ready" for service in self.services.values())
         return SessionStatus("shop", "/home/me/shop", self.pid, ORIGIN, ready, [ORIGIN], list(self.services.values()))
+
+    async def status_with_usage(self) -> SessionStatus:
+        return replace(self.status(), services=[replace(one, usage=USAGE) for one in self.services.values()])
+
+    async def explain(self, service: str) -> Explanation:
+        now = replace(self.services[service], usage=USAGE)
+        return Explanation(now, command="uvicorn main:app", source="devproxy.toml:3", declared_port=8000)
 
     def plan(self) -> dict[str, Any]:
         return {"services": [], "routes": []}

@@ -30,6 +30,7 @@ CONTRACT = {
         "GET /__devproxy/api/status",
         "GET /__devproxy/api/services",
         "GET /__devproxy/api/services/{name}",
+        "GET /__devproxy/api/services/{name}/why",
         "POST /__devproxy/api/services/{name}/start",
         "POST /__devproxy/api/services/{name}/stop",
         "POST /__devproxy/api/services/{name}/restart",

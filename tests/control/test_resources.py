@@ -36,6 +36,19 @@ def test_status_over_the_api_is_what_the_session_writes_itself() -> None:
     assert ask(session, "GET", "status").json() == session.status().to_json()
 
 
+def test_what_the_processes_use_is_there_for_who_asks() -> None:
+    session = SmallSession()
+    assert {one["usage"] for one in ask(session, "GET", "status").json()["services"]} == {None}
+    [usage, _] = [one["usage"] for one in ask(session, "GET", "status", params={"usage": "true"}).json()["services"]]
+    assert (usage["processes"], usage["cpu_percent"], usage["rss_bytes"]) == (2, 12.4, 182 * 2**20)
+    assert usage["listens"] == [{"address": "127.0.0.1", "port": 8000, "pid": 12}]
+
+
+def test_why_explains_one_service() -> None:
+    found = ask(SmallSession(), "GET", "services/api/why").json()
+    assert (found["schema"], found["service"]["name"], found["source"]) == (1, "api", "devproxy.toml:3")
+
+
 def test_a_crashed_service_tells_how_it_ended() -> None:
     session = SmallSession()
     session.become("api", "crashed")
@@ -53,7 +66,13 @@ def test_a_command_is_accepted_with_the_service_as_it_now_is(verb: str, state: s
 
 
 @pytest.mark.parametrize(
-    ("method", "path"), [("GET", "services/wbe"), ("POST", "services/wbe/restart"), ("GET", "services/wbe/env")]
+    ("method", "path"),
+    [
+        ("GET", "services/wbe"),
+        ("GET", "services/wbe/why"),
+        ("POST", "services/wbe/restart"),
+        ("GET", "services/wbe/env"),
+    ],
 )
 def test_an_unknown_service_is_a_problem_that_names_the_nearest(method: str, path: str) -> None:
     answer = ask(SmallSession(), method, path)
