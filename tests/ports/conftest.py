@@ -6,6 +6,15 @@ from pathlib import Path
 import pytest
 
 from tests.ports.children import Children
+from tests.support.other_user import OtherUser
+
+
+@pytest.fixture(scope="session")
+def nobody() -> Iterator[OtherUser]:
+    """devproxy as another user."""
+    other = OtherUser()
+    yield other
+    other.close()
 
 
 @pytest.fixture

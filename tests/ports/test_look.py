@@ -1,4 +1,6 @@
 import os
+import signal
+import socket
 import tempfile
 from dataclasses import replace
 from pathlib import Path
@@ -6,11 +8,12 @@ from pathlib import Path
 import pytest
 
 from devproxy import paths
-from devproxy.ports import identity, records
+from devproxy.ports import family, identity, records, table_linux
 from devproxy.ports.containers import published
+from devproxy.ports.free import Refused, free
 from devproxy.ports.look import is_broad, look
 from devproxy.ports.records import ChildRecord
-from tests.ports.children import CLIENT, IPV4, Children, free_port
+from tests.ports.children import CLIENT, IPV4, IPV6, REUSEPORT, Children, free_port
 
 
 def kinds(port: int, root: Path) -> list[tuple[int | None, str]]:
@@ -90,8 +93,6 @@ def test_a_service_of_another_projects_session_is_a_neighbour(children: Children
 
 
 def test_we_ourselves_are_untouchable(repo: Path) -> None:
-    import socket
-
     port = free_port()
     with socket.create_server(("127.0.0.1", port)):
         assert kinds(port, repo) == [(os.getpid(), "untouchable")]
@@ -116,3 +117,99 @@ def test_containers_are_asked_for_the_ports_that_they_publish_here(
     assert published() == dict.fromkeys((5432, 8000, 8001, 8002), "shop-db-1")
     monkeypatch.setenv("DOCKER_HOST", "ssh://elsewhere")
     assert published() == {}
+
+
+# -- what does not listen
+
+
+UDP = """
+import socket, sys, time
+one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+one.bind(("127.0.0.1", int(sys.argv[1])))
+print("ready", flush=True)
+time.sleep(60)
+"""
+
+
+def test_who_uses_the_number_for_udp_is_nobody(children: Children, repo: Path) -> None:
+    port = free_port()
+    children.start(UDP, port)
+    assert look(port, repo) == []
+    server = children.start(IPV4, port)
+    assert kinds(port, repo) == [(server.pid, "stranger")]
+
+
+def test_all_that_share_a_port_are_listed(children: Children, repo: Path) -> None:
+    port = free_port()
+    pids = {children.start(source, port).pid for source in (REUSEPORT, REUSEPORT, IPV6)}
+    assert {pid for pid, _ in kinds(port, repo)} == pids
+
+
+def test_time_wait_of_a_usual_server_holds_nothing(repo: Path) -> None:
+    port = closed_server(reuse=True)
+    assert look(port, repo) == []
+
+
+def test_time_wait_that_does_hold_the_port_is_told_as_that_and_not_as_a_process(repo: Path) -> None:
+    port = closed_server(reuse=False)
+    [judged] = look(port, repo)
+    assert (judged.holder.process, judged.holder.hold, judged.verdict.kind) == (None, "closed", "untouchable")
+    assert "nobody listens there" in judged.verdict.reason
+    assert "within a minute" in judged.verdict.hint
+
+
+def closed_server(*, reuse: bool) -> int:
+    """A port whose server is gone and has closed its connection first: TIME_WAIT is on its side."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
+        server.bind(("127.0.0.1", free_port()))
+        server.listen()
+        port: int = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            accepted, _ = server.accept()
+            accepted.close()
+            assert client.recv(1) == b""
+    return port
+
+
+def test_the_own_end_of_a_clients_connection_is_told_as_that_and_its_process_lives_on(
+    children: Children, repo: Path
+) -> None:
+    server, port = free_port(), free_port()
+    children.start(IPV4, server)
+    client = children.start(
+        CLIENT.replace("int(sys.argv[1]))", 'int(sys.argv[1])), source_address=("127.0.0.1", int(sys.argv[2]))'),
+        server,
+        port,
+    )
+    [judged] = look(port, repo)
+    assert judged.holder.process is not None
+    assert (judged.holder.process.pid, judged.verdict.kind) == (client.pid, "untouchable")
+    assert "it has a connection whose own end is this port" in judged.verdict.reason
+    assert isinstance(free(port, [judged], repo, force=True), Refused)
+    assert client.poll() is None
+
+
+# -- what changes while we look
+
+
+@pytest.mark.parametrize("when", ["before its descriptors are read", "before its facts are"])
+def test_a_holder_that_ends_while_we_look_is_nobody(
+    children: Children, repo: Path, monkeypatch: pytest.MonkeyPatch, when: str
+) -> None:
+    port = free_port()
+    process = children.start(IPV4, port)
+
+    def end() -> None:
+        process.kill()
+        process.wait()
+
+    if when == "before its descriptors are read":
+        all_pids = table_linux._all_pids
+        monkeypatch.setattr(table_linux, "_all_pids", lambda: end() or all_pids())
+    else:
+        snapshot = family.snapshot
+        calls = iter((snapshot, lambda: end() or snapshot()))
+        monkeypatch.setattr(family, "snapshot", lambda: next(calls, snapshot)())
+    assert look(port, repo) == []
+    assert process.returncode == -signal.SIGKILL
