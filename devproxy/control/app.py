@@ -14,6 +14,7 @@ from devproxy.control.endpoints import ENDPOINTS, Endpoint
 from devproxy.control.pages import PROTECTION
 from devproxy.control.problems import add_handlers
 from devproxy.control.target import Target
+from devproxy.logs.stream import Encoder
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -36,6 +37,7 @@ def create_app(target: Target) -> FastAPI:
         redirect_slashes=False,  # a redirect made from the Host field would be no answer of ours
     )
     app.state.target = target
+    app.state.encoder = Encoder(target.log.session_id)
     for endpoint in ENDPOINTS:
         add_endpoint(app, endpoint)
     add_handlers(app)

@@ -5,8 +5,14 @@ from typing import cast
 from fastapi import Request
 
 from devproxy.control.target import Target
+from devproxy.logs.stream import Encoder
 
 
 def target_of(request: Request) -> Target:
     """The session whose API this is; `create_app` put it there."""
     return cast(Target, request.app.state.target)
+
+
+def encoder_of(request: Request) -> Encoder:
+    """What all readers of the log share."""
+    return cast(Encoder, request.app.state.encoder)

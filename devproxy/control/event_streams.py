@@ -6,10 +6,11 @@ from fastapi import Query, Request
 from fastapi.responses import StreamingResponse
 
 from devproxy import __version__, sse
-from devproxy.control.context import target_of
+from devproxy.control.context import encoder_of, target_of
 from devproxy.control.streams import RETRY_MS, encode, event_stream, relay
 from devproxy.errors import UsageError
 from devproxy.events import Event, Reloaded, RequestFinished, Saved, StateChanged, to_json
+from devproxy.logs.query import parse_query
 from devproxy.logs.stream import BACKLOG, MAX_BACKLOG, stream
 
 TOPICS = {kind.topic for kind in (StateChanged, Saved, Reloaded, RequestFinished)}
@@ -73,6 +74,9 @@ async def logs(
     service: Annotated[list[str] | None, Query()] = None,
     follow: bool = True,
     backlog: Annotated[int, Query(ge=0, le=MAX_BACKLOG)] = BACKLOG,
+    grep: Annotated[str | None, Query(max_length=1000)] = None,
+    invert: bool = False,
+    level: Annotated[str | None, Query(max_length=20)] = None,
 ) -> StreamingResponse:
     """What is printed: `line`, `gap`, `end`. `service` may be repeated, and need not have started yet.
 
@@ -81,9 +85,10 @@ async def logs(
     return event_stream(
         stream(
             target_of(request).log,
-            services=service or (),
+            parse_query(service or (), grep=grep, invert=invert, level=level),
             backlog=backlog,
             follow=follow,
             last_event_id=request.headers.get("last-event-id"),
+            encoder=encoder_of(request),
         )
     )

@@ -47,25 +47,27 @@ async def relay(
     """
     try:
         yield first
+        loop = asyncio.get_running_loop()
+        due = loop.time() + heartbeat  # by then something is sent, also when all that happens is left out
         while True:
-            batch = await next_batch(subscriber, heartbeat)
-            if batch is None:
-                yield sse.comment()
-                continue
+            batch = await next_batch(subscriber, due - loop.time())
             shown = [lost(batch.gap)] if batch.gap and lost else []
             shown += [event for seq, item in batch.items if (event := show(seq, item)) is not None]
+            if not shown and loop.time() >= due:
+                shown = [sse.comment()]
             if shown:
                 yield b"".join(shown)
+                due = loop.time() + heartbeat
     except TopicClosed:
         return
     finally:
         subscriber.close()
 
 
-async def next_batch(subscriber: Subscriber[T], within: float) -> Batch[T] | None:
-    """The next batch, or None when nothing came in time. Raises: TopicClosed."""
+async def next_batch(subscriber: Subscriber[T], within: float) -> Batch[T]:
+    """The next batch; an empty one when nothing came in time. Raises: TopicClosed."""
     try:
         async with asyncio.timeout(within):
             return await subscriber.next()
     except TimeoutError:
-        return None
+        return Batch([])

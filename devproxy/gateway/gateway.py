@@ -90,7 +90,8 @@ class Gateway:
     async def listen_locally(self, path: str) -> None:
         """Accept this user's own commands on a Unix socket at `path`."""
         loop = asyncio.get_running_loop()
-        self._servers.append(await loop.create_unix_server(partial(GatewayProtocol, self, local=True), path))
+        local = partial(GatewayProtocol, self, local=True)
+        self._servers.append(await loop.create_unix_server(local, path, backlog=BACKLOG))
 
     async def close(self, *, grace: float) -> None:
         """Stop accepting, let answers under way finish for `grace` seconds, then cut what is left."""

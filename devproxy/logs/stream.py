@@ -2,128 +2,263 @@
 
 Events: `line` (a log record), `gap` ({"dropped": n}: lines that this reader was too slow for, or that are
 no longer kept; counted over all services), `end` ({}: nothing more comes). The id of a line is SESSION-SEQ, and a
-reader that comes back with it goes on behind it: from the ring, and what the ring has lost, from the files.
+reader that comes back with it goes on behind it: from the ring, and what the ring has lost, from the files; also
+with an id of an earlier session, whose rest comes first.
 """
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Collection, Iterator, Sequence
-from itertools import islice
+import time
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator
+from dataclasses import replace
+from typing import Final
 
 from devproxy import sse
 from devproxy.hub.topic import Subscriber, TopicClosed
 from devproxy.logs import index
 from devproxy.logs.log import Log
-from devproxy.logs.query import Query, parse_cursor, read_page
+from devproxy.logs.query import SETTLED_US, Query, parse_cursor, read_page
 from devproxy.logs.records import Chunk, Record, records_of
-from devproxy.logs.tracebacks import Levels
+from devproxy.logs.tracebacks import Grouper, Levels, joined
 
-BACKLOG = 100
-MAX_BACKLOG = 10_000
-HEARTBEAT_SECONDS = 15.0
-RETRY_MS = 1000
-SLICE = 256  # lines encoded in one turn of the loop, about 3 ms
-PAGE = 5000  # lines read from the files in one piece, in a thread
+BACKLOG: Final = 100
+MAX_BACKLOG: Final = 10_000
+HEARTBEAT_SECONDS: Final = 15.0
+RETRY_MS: Final = 1000
+PAGE: Final = 5000  # lines read from the files in one piece, in a thread
+PIECE_BYTES: Final = 64 * 1024  # about what is sent at once, and made in one turn of the loop
+SHARED_BYTES: Final = 4 * 1024 * 1024
+QUIET_SECONDS: Final = SETTLED_US / 1_000_000  # an error is complete when its service has printed nothing for so long
+
+Place = tuple[str, int]  # session, sequence number: all up to there has been sent
+
+
+class Encoder:
+    """Chunks as events, made once for all readers: two hundred cost little more than one.
+
+    Owns: the events of the newest chunks, SHARED_BYTES of them; a reader further behind makes its own.
+    """
+
+    def __init__(self, session: str) -> None:
+        self._session = session
+        self._made: dict[int, list[bytes]] = {}  # by first number, in their order
+        self._size = 0
+        self._levels = Levels()
+        self._next = 1
+
+    def encode(self, chunk: Chunk) -> list[bytes]:
+        """The events of a chunk's lines, in pieces."""
+        made = self._made.get(chunk.first_seq)
+        if made is not None:
+            return made
+        is_newest = chunk.first_seq >= self._next
+        levels = self._levels if is_newest else Levels()
+        records = records_of(chunk, self._session)
+        made = list(pieces(replace(record, level=levels.of(record)) for record in records))
+        if is_newest:
+            self._next = chunk.last_seq + 1
+            self._keep(chunk.first_seq, made)
+        return made
+
+    def _keep(self, first: int, made: list[bytes]) -> None:
+        self._made[first] = made
+        self._size += sum(map(len, made))
+        while self._size > SHARED_BYTES:
+            oldest = next(iter(self._made))
+            self._size -= sum(map(len, self._made.pop(oldest)))
 
 
 async def stream(
     log: Log,
+    query: Query = Query(),  # noqa: B008 - frozen
     *,
-    services: Collection[str] = (),
     backlog: int = BACKLOG,
     follow: bool = True,
     last_event_id: str | None = None,
     heartbeat: float = HEARTBEAT_SECONDS,
+    encoder: Encoder | None = None,
 ) -> AsyncIterator[bytes]:
     """The bytes of the stream: the last `backlog` lines of this session, then each line as it is printed.
 
     Args:
-        services: only these, which need not exist yet; empty: all.
+        query: which lines: its services (which need not exist yet), grep, invert and level. With a level, an error of
+            several lines is one record, sent when it is complete.
+        backlog: with a grep or a level, as many as the ring holds.
         follow: False: end after the backlog.
-        last_event_id: the id of the last line that the reader has; then there is no backlog. One of an earlier
-            session: all of this session. None, or not ours: as new.
+        last_event_id: the id of the last line that the reader has; then there is no backlog. None, or not ours: as new.
         heartbeat: seconds of silence after which a comment is sent.
+        encoder: shared by all readers of the log.
     Backpressure: a reader that takes its time falls behind in the ring and gets a `gap`; nobody waits for it.
     Cancel: safe.
     """
     yield sse.retry(RETRY_MS)
-    position = resume_after(log, last_event_id)
-    if position is None:
-        position = log.topic.last  # nothing is awaited before `recent` has read up to here
-        for part in encoded(log.recent(services, max(0, min(backlog, MAX_BACKLOG)))):
-            yield part
+    place = resume_after(log, last_event_id)
+    if place is None:
+        records, position = await newest(log, query, max(0, min(backlog, MAX_BACKLOG)))
+        for piece in pieces(records):
+            yield piece
     else:
-        while (page := await missed(log, services, position)) is not None:
-            dropped, records, position = page
+        while (found := await missed(log, query, place)) is not None:
+            dropped, records, place = found
             if dropped:
                 yield gap(dropped)
-            for part in encoded(records):
-                yield part
+            for piece in pieces(records):
+                yield piece
+        position = place[1] if place[0] == log.session_id else 0
     reader = log.topic.subscribe(position)
     try:
-        async for part in following(reader, log.session_id, services, heartbeat, follow):
+        async for part in following(reader, Lines(query, log.session_id, encoder), heartbeat, follow):
             yield part
     finally:
         reader.close()
     yield sse.encode("{}", event="end")
 
 
-def resume_after(log: Log, last_event_id: str | None) -> int | None:
-    """The sequence number of this session to go on behind; None: the reader is new."""
+def resume_after(log: Log, last_event_id: str | None) -> Place | None:
+    """Where to go on; None: the reader is new."""
     cursor = parse_cursor(last_event_id or "")
     if cursor is None:
         return None
     session, seq = cursor
     if session == log.session_id:
-        return min(seq, log.topic.last)
-    return 0 if log.directory and session in index.sessions(log.directory) else None
+        return session, min(seq, log.topic.last)
+    return cursor if log.directory and session in index.sessions(log.directory) else None
 
 
-async def missed(log: Log, services: Collection[str], position: int) -> tuple[int, Sequence[Record], int] | None:
-    """A page of what the ring no longer holds: lines lost, records, the position after it; None: all is in the ring."""
-    if log.directory is None or position + 1 >= log.topic.first:
+async def newest(log: Log, query: Query, count: int) -> tuple[list[Record], int]:
+    """The last `count` lines of this session that a query takes, and the number after which to go on.
+
+    An error that is still being printed is left for what follows.
+    """
+    position = log.topic.last  # nothing is awaited before the ring has been read up to here
+    if not query.filters or not count:
+        return log.recent(query.services, count), position
+    chunks = [chunk for _, chunk in log.topic.since(log.topic.first - 1)]
+    return await asyncio.to_thread(_newest, chunks, query, log.session_id, count, position)
+
+
+def _newest(chunks: list[Chunk], query: Query, session: str, count: int, position: int) -> tuple[list[Record], int]:
+    lines = Lines(query, session)
+    found = deque((record for chunk in chunks for record in lines.take(chunk)), maxlen=count)
+    if (first := lines.open) and time.time_ns() // 1000 - first.time_us < SETTLED_US:
+        return list(found), first.seq - 1
+    found.extend(lines.flush())
+    return list(found), position
+
+
+async def missed(log: Log, query: Query, place: Place) -> tuple[int, list[Record], Place] | None:
+    """A page of what the ring does not hold: lines lost, records, the place after it; None: the rest is in the ring."""
+    if log.directory is None or (place[0] == log.session_id and place[1] + 1 >= log.topic.first):
         return None
-    query = Query(tuple(services), cursor=f"{log.session_id}-{position}", limit=PAGE, session=log.session_id)
-    page = await asyncio.to_thread(read_page, log.directory, query)
-    _, reached = parse_cursor(page.cursor) or ("", position)
-    return (page.dropped, page.records, reached) if reached > position else None
+    wanted = replace(query, cursor=f"{place[0]}-{place[1]}", limit=PAGE)
+    page = await asyncio.to_thread(read_page, log.directory, wanted)
+    reached = parse_cursor(page.cursor)
+    return (page.dropped, page.records, reached) if reached and reached != place else None
 
 
-async def following(
-    reader: Subscriber[Chunk], session: str, services: Collection[str], heartbeat: float, follow: bool
-) -> AsyncIterator[bytes]:
+class Lines:
+    """What a query takes of chunks that come one after the other."""
+
+    def __init__(self, query: Query, session: str, encoder: Encoder | None = None) -> None:
+        self._query = query
+        self._session = session
+        self._encoder = encoder or Encoder(session)
+        self._levels = Levels()
+        self._grouper = Grouper()
+
+    @property
+    def open(self) -> Record | None:
+        """The first line of an error that may not be complete."""
+        return self._grouper.oldest
+
+    def encode(self, chunk: Chunk) -> Iterable[bytes]:
+        """The events of the lines that are taken, in pieces."""
+        if self._query.services and chunk.service not in self._query.services:
+            return ()
+        return pieces(self.take(chunk)) if self._query.filters else self._encoder.encode(chunk)
+
+    def take(self, chunk: Chunk) -> Iterator[Record]:
+        """The records that are taken."""
+        if self._query.services and chunk.service not in self._query.services:
+            return
+        for each in records_of(chunk, self._session):
+            record = replace(each, level=self._levels.of(each))
+            yield from self._taken([[record]] if self._query.level is None else self._grouper.feed(record))
+
+    def settled(self) -> list[Record]:
+        """What waited for the end of an error that has said nothing more for a while."""
+        if not self._grouper.oldest:
+            return []
+        return self._taken(self._grouper.settle(time.time_ns() // 1000 - SETTLED_US))
+
+    def flush(self) -> list[Record]:
+        """What waited for the end of an error."""
+        return self._taken(self._grouper.flush())
+
+    def _taken(self, groups: Iterable[list[Record]]) -> list[Record]:
+        return [record for group in groups if self._query.takes(record := joined(group))]
+
+
+async def following(reader: Subscriber[Chunk], lines: Lines, heartbeat: float, follow: bool) -> AsyncIterator[bytes]:
     """What the reader gets; ends when the topic does or, without `follow`, when it has caught up."""
-    levels = Levels()
+    loop = asyncio.get_running_loop()
+    due = loop.time() + heartbeat  # by then something is sent
     while True:
+        if rest := b"".join(pieces(lines.settled())):
+            yield rest
+            due = loop.time() + heartbeat
+        elif loop.time() >= due:
+            yield sse.comment("heartbeat")
+            due = loop.time() + heartbeat
+        wait = due - loop.time()
         try:
-            async with asyncio.timeout(heartbeat):
+            async with asyncio.timeout(min(wait, QUIET_SECONDS) if lines.open else wait):
                 batch = await reader.next() if follow else reader.take()
         except TimeoutError:
-            yield sse.comment("heartbeat")
             continue
         except TopicClosed:
-            return
+            break
         if batch.gap:
             yield gap(batch.gap)
-        for _, chunk in batch.items:
-            if not services or chunk.service in services:
-                for part in encoded(records_of(chunk, session), levels):
-                    yield part
-                    await asyncio.sleep(0)  # a reader that keeps up leaves the others their turn
+        async for part in sized(piece for _, chunk in batch.items for piece in lines.encode(chunk)):
+            yield part
+            due = loop.time() + heartbeat
         if not follow:
-            return
+            break
+    if rest := b"".join(pieces(lines.flush())):
+        yield rest
 
 
-def encoded(records: Sequence[Record], levels: Levels | None = None) -> Iterator[bytes]:
+async def sized(made: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Pieces joined to about PIECE_BYTES, with a turn for the others after each."""
+    parts: list[bytes] = []
+    size = 0
+    for piece in made:
+        parts.append(piece)
+        size += len(piece)
+        if size >= PIECE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+            await asyncio.sleep(0)  # a reader that keeps up leaves the others their turn
+    if parts:
+        yield b"".join(parts)
+        await asyncio.sleep(0)
+
+
+def pieces(records: Iterable[Record]) -> Iterator[bytes]:
     """Records as `line` events, some hundred to a piece."""
-    lines = (line(record, levels.of(record) if levels else record.level) for record in records)
-    while part := b"".join(islice(lines, SLICE)):
-        yield part
-
-
-def line(record: Record, level: str | None) -> bytes:
-    fields = {**record.to_json(), "level": level}
-    return sse.encode(json.dumps(fields, ensure_ascii=False), event="line", id=record.id())
+    parts: list[bytes] = []
+    size = 0
+    for record in records:
+        event = sse.encode(json.dumps(record.to_json(), ensure_ascii=False), event="line", id=record.id())
+        parts.append(event)
+        size += len(event)
+        if size >= PIECE_BYTES:
+            yield b"".join(parts)
+            parts, size = [], 0
+    if parts:
+        yield b"".join(parts)
 
 
 def gap(dropped: int) -> bytes:

@@ -175,6 +175,13 @@ class Grouper:
             return done + self._release()
         return done + self.flush() if len(self._ready) > WAITING else done
 
+    def settle(self, before_us: int) -> list[list[Record]]:
+        """What is complete because the last line of no error is younger than that."""
+        for key, (_, group) in tuple(self._open.items()):
+            if group.records[-1].time_us < before_us:
+                self._complete(self._open.pop(key)[1])
+        return [] if self._open else self._release()
+
     def flush(self) -> list[list[Record]]:
         """Everything that waits: nothing came for a while, or nothing more will."""
         for _, group in self._open.values():

@@ -14,6 +14,7 @@ import pytest
 
 from devproxy.config.model import Logs
 from devproxy.logs.log import Log
+from devproxy.logs.query import Query
 from devproxy.logs.stream import stream
 from devproxy.paths import make_state_dir, socket_path
 from tests.support import until
@@ -102,7 +103,7 @@ class Session:
         else:
             services = parse_qs(urlsplit(target).query).get("service", [])
             async with aclosing(
-                stream(self._log, services=services, last_event_id=named.get("last-event-id"))
+                stream(self._log, Query(tuple(services)), last_event_id=named.get("last-event-id"))
             ) as pieces:
                 async for piece in pieces:
                     writer.write(piece)

@@ -1,13 +1,19 @@
 import asyncio
 import json
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from devproxy.config.model import Logs
+from devproxy.logs import records
+from devproxy.logs import stream as module
 from devproxy.logs.log import Log
-from devproxy.logs.stream import stream
+from devproxy.logs.query import Query
+from devproxy.logs.stream import Encoder, stream
 from devproxy.sse import Event, Parser
 from tests.support import run
 
@@ -72,8 +78,8 @@ def test_a_backlog_larger_than_the_ring_comes_from_the_files(tmp_path: Path):
 
 
 def test_a_filter_shows_only_the_services_asked_for():
-    assert seqs(backlog(fed(8), services=["api"])) == [2, 4, 6, 8]
-    assert seqs(backlog(fed(8), services=["api", "web"], backlog=4)) == [5, 6, 7, 8]
+    assert seqs(backlog(fed(8), query=Query(("api",)))) == [2, 4, 6, 8]
+    assert seqs(backlog(fed(8), query=Query(("api", "web")), backlog=4)) == [5, 6, 7, 8]
 
 
 def test_the_backlog_is_followed_without_a_gap_or_a_line_twice():
@@ -93,7 +99,7 @@ def test_the_backlog_is_followed_without_a_gap_or_a_line_twice():
 def test_it_waits_for_a_service_that_has_not_printed_yet():
     async def scenario() -> list[Event]:
         log = fed(5)
-        async with aclosing(stream(log, services=["late"])) as source:
+        async with aclosing(stream(log, query=Query(("late",)))) as source:
             await anext(source)
             waiting = asyncio.create_task(read_until(source, 1, Parser()))
             await asyncio.sleep(0)
@@ -116,7 +122,7 @@ def test_what_the_ring_lost_comes_from_the_files(tmp_path: Path):
     events = backlog(log, last_event_id="s-5")
     assert seqs(events) == list(range(6, 101))
     assert [event.type for event in events if event.type != "line"] == ["end"]
-    assert seqs(backlog(log, last_event_id="s-5", services=["api"])) == list(range(6, 101, 2))
+    assert seqs(backlog(log, last_event_id="s-5", query=Query(("api",)))) == list(range(6, 101, 2))
     log.close()
 
 
@@ -136,10 +142,26 @@ def test_what_the_disk_did_not_take_is_told_as_a_gap(tmp_path: Path):
     log.close()
 
 
-def test_an_id_of_an_earlier_session_begins_this_one_at_its_first_line(tmp_path: Path):
-    Log(tmp_path, "earlier", SMALL).close()
+def test_an_id_of_an_earlier_session_brings_its_rest_and_then_all_of_this_one(tmp_path: Path):
+    for session, count in (("first", 20), ("second", 15)):
+        earlier = Log(tmp_path, session, SMALL)
+        for number in range(count):
+            earlier.source("web").feed(b"%d\n" % number)
+        earlier.close()
     log = fed(30, tmp_path)
-    assert seqs(backlog(log, last_event_id="earlier-7")) == list(range(1, 31))
+    events = backlog(log, last_event_id="first-7")
+    ids = [f"first-{seq}" for seq in range(8, 21)] + [f"second-{seq}" for seq in range(1, 16)]
+    assert [event.id for event in events[:-1]] == ids + [f"s-{seq}" for seq in range(1, 31)]
+    assert events[-1].type == "end"
+    log.close()
+
+
+def test_an_earlier_session_is_gone_on_from_without_a_file_of_this_one(tmp_path: Path):
+    earlier = Log(tmp_path, "first", SMALL)
+    earlier.source("web").feed(b"1\n2\n")
+    earlier.close()
+    log = Log(tmp_path, "s", SMALL)
+    assert [event.id for event in backlog(log, last_event_id="first-1")[:-1]] == ["first-2"]
     log.close()
 
 
@@ -174,6 +196,133 @@ def test_silence_is_filled_with_comments():
 
     _, *beats = run(scenario())
     assert beats == [b": heartbeat\n\n"] * 2
+
+
+def test_a_filter_that_takes_nothing_is_silence_too():
+    async def scenario() -> bytes:
+        log = fed(0)
+        async with aclosing(stream(log, Query(("api",)), heartbeat=0.05)) as source:
+            await anext(source)
+            waiting = asyncio.create_task(anext(source))
+            while not waiting.done():
+                log.source("web").feed(b"busy\n")
+                await asyncio.sleep(0.005)
+            return await waiting
+
+    assert run(scenario()) == b": heartbeat\n\n"
+
+
+TRACEBACK = b"Traceback (most recent call last):\n  File x\nValueError: no\n"
+
+
+def errors(*feeds: tuple[str, bytes], count: int, query: Query) -> list[dict[str, Any]]:
+    """What a stream with a filter tells of lines that come after it has begun."""
+
+    async def scenario() -> list[dict[str, Any]]:
+        log = fed(0)
+        async with aclosing(stream(log, query)) as source:
+            await anext(source)
+            waiting = asyncio.create_task(read_until(source, count, Parser()))
+            await asyncio.sleep(0)
+            for service, data in feeds:
+                log.source(service).feed(data)
+            return [json.loads(event.data) for event in await waiting]
+
+    return run(scenario())
+
+
+def test_lines_are_filtered_by_pattern_and_its_opposite():
+    lines = ("web", b"GET /a\nPOST /b\nGET /c\n")
+    assert [one["text"] for one in errors(lines, count=2, query=Query(grep=re.compile("GET")))] == ["GET /a", "GET /c"]
+    assert [one["text"] for one in errors(lines, count=1, query=Query(grep=re.compile("GET"), invert=True))] == [
+        "POST /b"
+    ]
+
+
+def test_with_a_level_an_error_is_one_record_sent_when_its_service_goes_on_or_is_quiet():
+    query = Query(level="error")
+    (one,) = errors(("api", TRACEBACK), ("web", b"noise\n"), ("api", b"next\n"), count=1, query=query)
+    assert (one["seq"], one["lines"], one["level"]) == (3, 3, "error")
+    (one,) = errors(("api", TRACEBACK), ("web", b"noise\n"), count=1, query=query)
+    assert one["text"].endswith("ValueError: no")
+
+
+def test_an_error_is_complete_though_others_go_on_printing():
+    async def scenario() -> list[Event]:
+        log = fed(0)
+        async with aclosing(stream(log, Query(level="error"))) as source:
+            await anext(source)
+            waiting = asyncio.create_task(read_until(source, 1, Parser()))
+            await asyncio.sleep(0)
+            log.source("api").feed(TRACEBACK)
+            while not waiting.done():
+                log.source("web").feed(b"busy\n")
+                await asyncio.sleep(0.05)
+            return await waiting
+
+    assert [event.id for event in run(scenario())] == ["s-3"]
+
+
+def test_a_filtered_backlog_is_followed_without_a_gap_or_a_line_twice(tmp_path: Path):
+    async def scenario() -> list[str]:
+        log = Log(tmp_path, "s", Logs())
+        log.source("api").feed(b"ERROR: one\nINFO: no\nERROR: two\nTraceback (most recent call last):\n")
+        async with aclosing(stream(log, Query(level="error"), backlog=5)) as source:
+            waiting = asyncio.create_task(read_until(source, 3, Parser()))
+            await asyncio.sleep(0.05)
+            log.source("api").feed(b"  File x\nValueError: no\nINFO: next\nERROR: three\nINFO: end\n")
+            return [json.loads(event.data)["text"] for event in await waiting]
+
+    one, two, three = run(scenario())
+    assert one == "ERROR: one"
+    assert two == "ERROR: two\n" + TRACEBACK.decode().rstrip()
+    assert three == "ERROR: three"
+
+
+def test_a_backlog_can_be_filtered():
+    log = Log(None, "s", Logs())
+    log.source("api").feed(b"".join(b"%s %d\n" % (b"ERROR" if n % 3 == 0 else b"INFO", n) for n in range(30)))
+    assert seqs(backlog(log, query=Query(level="error"), backlog=3)) == [22, 25, 28]
+    assert seqs(backlog(log, query=Query(grep=re.compile("5$")))) == [6, 16, 26]
+    assert seqs(backlog(log, query=Query(level="error"), last_event_id="s-20")) == [22, 25, 28]
+
+
+def test_two_hundred_readers_get_every_line_and_the_encoding_is_shared(monkeypatch: pytest.MonkeyPatch):
+    made: list[int] = []
+    of = records.records_of
+    monkeypatch.setattr(
+        module, "records_of", lambda chunk, session: (made.append(chunk.first_seq), of(chunk, session))[1]
+    )
+
+    async def reading(log: Log, encoder: Encoder) -> bytes:
+        async with aclosing(stream(log, encoder=encoder)) as source:
+            return b"".join([part async for part in source])
+
+    async def scenario() -> list[bytes]:
+        log, encoder = Log(None, "s", Logs()), Encoder("s")
+        readers = [asyncio.create_task(reading(log, encoder)) for _ in range(200)]
+        await asyncio.sleep(0)
+        for start in range(0, 2000, 50):
+            log.source("web").feed(b"".join(b"line %d\n" % (start + number) for number in range(50)))
+            await asyncio.sleep(0)
+        log.close()
+        return await asyncio.gather(*readers)
+
+    first, *others = run(scenario(), within=60)
+    assert seqs(Parser().feed(first)) == list(range(1, 2001))
+    assert all(other == first for other in others)
+    assert len(made) == 40
+
+
+def test_a_reader_behind_what_is_shared_gets_the_same():
+    log = Log(None, "s", Logs())
+    for number in range(8):
+        log.source("web").feed(b"%d" % number + b"x" * 999_999 + b"\n")
+    encoder = Encoder("s")
+    chunks = [chunk for _, chunk in log.topic.since(0)]
+    first = [b"".join(encoder.encode(chunk)) for chunk in chunks]
+    assert encoder._size <= 4 * 1024 * 1024
+    assert [b"".join(encoder.encode(chunk)) for chunk in chunks] == first
 
 
 def test_the_end_of_the_log_ends_the_stream_after_its_last_line():
