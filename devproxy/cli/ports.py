@@ -127,5 +127,6 @@ def show_killed(*, as_json: bool) -> None:
     for one in entries[-SHOWN_ENDED:]:
         when = datetime.fromisoformat(one["time"]).astimezone().strftime("%Y-%m-%d %H:%M:%S")
         what = f"{one['signal']} to pid {one['signalled_pid']}  {one['signalled_command']}"
-        typer.echo(printable(f"{when}  port {one['port']}  {what}"))
+        port = "no port  " if one["port"] is None else f"port {one['port']}"
+        typer.echo(printable(f"{when}  {port}  {what}"))
         typer.echo(printable(f"    {one['verdict']}: {one['reason']}"))

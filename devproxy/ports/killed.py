@@ -12,6 +12,7 @@ from typing import Any
 from devproxy import paths
 from devproxy.errors import DevproxyError
 from devproxy.ports.facts import Judged, Process
+from devproxy.ports.records import ChildRecord
 
 FILE = "killed.jsonl"
 OLDER = "killed.older.jsonl"
@@ -46,6 +47,22 @@ def append(state: Path, entries: Iterable[dict[str, Any]]) -> None:
             file.write(lines)
     finally:
         os.close(folder)
+
+
+def leftover(record: ChildRecord, root: Path, signal_name: str) -> dict[str, Any]:
+    """The entry of a child that a session which is gone had started."""
+    return {
+        "port": record.ports[0] if record.ports else None,
+        "pid": record.pid,
+        "command": f"the service '{record.service}'",
+        "cwd": None,
+        "signalled_pid": record.pid,
+        "signalled_command": f"the service '{record.service}'",
+        "signal": signal_name,
+        "verdict": "ours",
+        "reason": "an earlier session of this project had started it, and was gone",
+        "root": str(root),
+    }
 
 
 def read(state_home: Path) -> list[dict[str, Any]]:

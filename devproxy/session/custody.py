@@ -4,6 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
@@ -49,10 +50,19 @@ class Custody:
         say(f"ending what an earlier session left running: {names}")
         for number in (signal.SIGTERM, signal.SIGKILL):
             left = [record for record in left if _sent(record, number)]
+            if left:
+                self._note(left, number)
             deadline = time.monotonic() + LEFTOVER_GRACE_SECONDS
             while left and time.monotonic() < deadline:
                 left = [record for record in left if record.child.is_alive()]
                 time.sleep(POLL_SECONDS)
+
+    def _note(self, ended: list[ChildRecord], number: signal.Signals) -> None:
+        """Write it down: `devproxy ports --killed`. A state folder that is full stops nothing."""
+        from devproxy.ports import killed  # only after a crash
+
+        with suppress(OSError):
+            killed.append(self._state, (killed.leftover(record, self._root, number.name) for record in ended))
 
     def add(self, group: int, service: str, port: int | None) -> None:
         """A child was started; its pid is its group."""

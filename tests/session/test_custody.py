@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devproxy.ports import identity, records
+from devproxy.ports import identity, killed, records
 from devproxy.ports.records import ChildRecord
 from devproxy.session.custody import Custody
 from tests.processes.stage import STAY, alive, python
@@ -69,6 +69,15 @@ def test_what_a_dead_session_has_left_is_ended_and_that_is_said(tmp_path: Path, 
         f"ending what an earlier session left running: api (pid {child.pid})"
     ]
     assert child.wait(5) == -signal.SIGTERM
+
+
+def test_what_was_ended_is_written_down_with_the_reason(tmp_path: Path, start: Start) -> None:
+    child = start()
+    end_leftovers(tmp_path, record_of(child.pid))
+    child.wait(5)
+    [entry] = [each for each in killed.read(tmp_path.parent) if each["root"] == str(tmp_path)]
+    assert (entry["pid"], entry["port"], entry["signal"], entry["verdict"]) == (child.pid, 8000, "SIGTERM", "ours")
+    assert entry["command"] == "the service 'api'"
 
 
 def test_its_whole_group_goes(tmp_path: Path, start: Start) -> None:
