@@ -221,22 +221,27 @@ def planned(root: Path, name: str) -> dict[str, Any]:
         "source": source_of(config, name),
         "reasons": [] if config.source is not None else list(reasons),
         "declared_port": service.port,
-        "would": what_up_does(service, root),
+        "would": what_up_does(service, config.services, root),
         "missing": [f"{one['what']}: {one['command']}" for one in plan["missing"]],
         "last": last_time(root, name),
         "advice": [{"what": "start it, and all else here", "command": "devproxy up"}],
     }
 
 
-def what_up_does(service: "Service", root: Path) -> str:
+def what_up_does(service: "Service", services: "tuple[Service, ...]", root: Path) -> str:
     import os
+
+    from devproxy.config.selection import select
 
     if service.static is not None:
         return f"serve {os.path.relpath(service.static, root)}, with index fallback and live reload"
     if service.url is not None:
         return f"forward to {service.url}; starting it is not devproxy's"
-    if service.start != "auto":
-        return f"not start it: start = {service.start!r}"
+    if service.start == "on-demand":
+        return "start it when the first request for it comes"
+    if service.name not in select(services).wanted:
+        profile = next(iter(service.profiles), None)
+        return f"not start it: devproxy up {f'--profile {profile}' if profile else service.name} does"
     port = "" if service.port is None else " on a free port" if service.port == "auto" else f" on port {service.port}"
     needs = f", when {' and '.join(f'{name} is {what}' for name, what in service.depends_on.items())}"
     return f"run it{port}{needs if service.depends_on else ''}"

@@ -157,7 +157,7 @@ def planned(tree: Tree, found: Sequence[Found], notes: list[str]) -> Plan:
         )
         notes = [*notes, *more]
     services = tuple(
-        service(name, one, variables if name == front else {}, reasons if name == front else [])
+        service(name, with_env_files(tree, one), variables if name == front else {}, reasons if name == front else [])
         for name, one in named.items()
     )
     own = [note for one in found for note in one.notes]
@@ -171,6 +171,16 @@ def planned(tree: Tree, found: Sequence[Found], notes: list[str]) -> Plan:
         missing=tuple(dict.fromkeys(missing)),
         notes=tuple(dict.fromkeys(said)),
     )
+
+
+def with_env_files(tree: Tree, found: Found) -> Found:
+    """A backend with the `.env` that nothing of it reads itself."""
+    from devproxy.discovery.env_files import env_files_of
+
+    if not (files := env_files_of(tree, found)):
+        return found
+    reason = f"{' and '.join(files)}: given to it, as nothing in its code reads them"
+    return replace(found, env_files=files, reasons=(*found.reasons, reason))
 
 
 def service(name: str, found: Found, env: Mapping[str, str], reasons: Sequence[str]) -> Planned:

@@ -127,7 +127,23 @@ depends_on = { db = "ready" }
 
 [services.db]
 command = "postgres"
+
+[services.mail]
+command = "mailhog"
 start = "manual"
+
+[services.extra]
+command = "true"
+profiles = ["full"]
+
+[services.docs]
+command = "mkdocs serve"
+port = 8001
+start = "on-demand"
+
+[[routes]]
+prefix = "/docs"
+to = "docs"
 
 [services.site]
 static = "dist"
@@ -150,7 +166,9 @@ def test_without_a_session_it_says_what_up_would_do_and_the_exit_status_is_5(
         "run it on port 8000, when db is ready",
         "devproxy.toml:3",
     )
-    assert offline(project, "db", capsys)["would"] == "not start it: start = 'manual'"
+    assert offline(project, "mail", capsys)["would"] == "not start it: devproxy up mail does"
+    assert offline(project, "extra", capsys)["would"] == "not start it: devproxy up --profile full does"
+    assert offline(project, "docs", capsys)["would"] == "start it when the first request for it comes"
     assert offline(project, "site", capsys)["would"].startswith("serve dist")
     assert console.run(["why", "api", "-C", str(project)]) == 5
     out, err = capsys.readouterr()
