@@ -72,10 +72,11 @@ def test_what_a_dead_session_has_left_is_ended_and_that_is_said(tmp_path: Path, 
 
 
 def test_what_was_ended_is_written_down_with_the_reason(tmp_path: Path, start: Start) -> None:
-    child = start()
-    end_leftovers(tmp_path, record_of(child.pid))
+    child, state = start(), tmp_path / "state"
+    state.mkdir()
+    end_leftovers(state, record_of(child.pid))
     child.wait(5)
-    [entry] = [each for each in killed.read(tmp_path.parent) if each["root"] == str(tmp_path)]
+    [entry] = killed.read(tmp_path)
     assert (entry["pid"], entry["port"], entry["signal"], entry["verdict"]) == (child.pid, 8000, "SIGTERM", "ours")
     assert entry["command"] == "the service 'api'"
 
