@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up proxy demo status ls why env logs open start stop restart reload down ports kill-port plan init'
+            argument='up proxy demo status ls why env logs open start stop restart reload attach down ports kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
@@ -119,6 +119,13 @@ _devproxy() {
             case $prev in
                 -C | --directory) value='@folders' ;;
                 --timeout) value='@nothing' ;;
+            esac
+            ;;
+        attach)
+            options='--directory -C --help -h'
+            argument='@services'
+            case $prev in
+                -C | --directory) value='@folders' ;;
             esac
             ;;
         down)

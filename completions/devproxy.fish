@@ -46,6 +46,7 @@ complete -c devproxy -n "__devproxy_is ''" -a start -d 'Start services that are 
 complete -c devproxy -n "__devproxy_is ''" -a stop -d 'Stop services, and leave the others running'
 complete -c devproxy -n "__devproxy_is ''" -a restart -d 'Restart services; requests wait meanwhile'
 complete -c devproxy -n "__devproxy_is ''" -a reload -d 'Apply the edited config to the running session'
+complete -c devproxy -n "__devproxy_is ''" -a attach -d 'Give a service this terminal: answer its question, use its debugger'
 complete -c devproxy -n "__devproxy_is ''" -a down -d 'Stop the session and everything that it started'
 complete -c devproxy -n "__devproxy_is ''" -a ports -d 'Show which ports are in use, and whose they are'
 complete -c devproxy -n "__devproxy_is ''" -a kill-port -d 'Free ports: end what listens on them'
@@ -139,6 +140,10 @@ complete -c devproxy -n "__devproxy_is reload" -l json -d 'Print one JSON object
 complete -c devproxy -n "__devproxy_is reload" -l no-wait -d 'Return when it has begun, not when it is done'
 complete -c devproxy -n "__devproxy_is reload" -l timeout -x -d 'How long to wait'
 complete -c devproxy -n "__devproxy_is reload" -s h -l help -d 'Show this help'
+
+complete -c devproxy -n "__devproxy_is attach" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is attach" -s h -l help -d 'Show this help'
+complete -c devproxy -n "__devproxy_is attach" -a '(__devproxy_names services)' -d Service
 
 complete -c devproxy -n "__devproxy_is down" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
 complete -c devproxy -n "__devproxy_is down" -l all -d 'Stop all sessions on this machine (see devproxy ls)'

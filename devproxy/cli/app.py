@@ -44,6 +44,7 @@ COMMANDS = (
     Entry("stop", "control:stop", "Control", "Stop services, and leave the others running."),
     Entry("restart", "control:restart", "Control", "Restart services; requests wait meanwhile."),
     Entry("reload", "control:reload", "Control", "Apply the edited config to the running session."),
+    Entry("attach", "attach:attach", "Control", "Give a service this terminal: answer its question, use its debugger."),
     Entry("down", "control:down", "Control", "Stop the session and everything that it started."),
     Entry("ports", "ports:ports", "Ports", "Show which ports are in use, and whose they are."),
     Entry("kill-port", "kill_port:kill_port", "Ports", "Free ports: end what listens on them."),

@@ -12,18 +12,18 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from devproxy.cli.lines import Lines
+from devproxy.processes.unfinished import QUIET_SECONDS
 
 if TYPE_CHECKING:
-    from devproxy.hub.topic import Topic
-    from devproxy.logs.records import Chunk
-    from devproxy.processes.start import Started
+    from devproxy.logs.log import Log
+    from devproxy.processes.start import Source, Started
 
 
 class EarlyLines:
     """A context in which a thread reads the children and shows the log. Nobody else touches either meanwhile."""
 
-    def __init__(self, children: "Iterable[Started]", topic: "Topic[Chunk]", lines: Lines) -> None:
-        self._topic = topic
+    def __init__(self, children: "Iterable[Started]", log: "Log", lines: Lines) -> None:
+        self._log = log
         self._lines = lines
         self._wake, self._woken = os.pipe()
         self._selector = selectors.DefaultSelector()
@@ -46,8 +46,14 @@ class EarlyLines:
 
     def _read(self) -> None:
         self._show()
+        begun: set[Source] = set()
         while True:
-            for key, _ in self._selector.select():
+            ready = self._selector.select(QUIET_SECONDS if begun else None)
+            if not ready:  # a question, perhaps
+                for source in begun:
+                    source.show_unfinished()
+                begun.clear()
+            for key, _ in ready:
                 if key.data is None:
                     return
                 started: Started = key.data
@@ -55,8 +61,10 @@ class EarlyLines:
                 if data is None:
                     self._selector.unregister(key.fd)  # its end; the session finds it again
                 elif data:
-                    started.take(started.child.outputs[key.fd], data)
+                    source = started.sources[started.child.outputs[key.fd]]
+                    source.feed(data)
+                    (begun.add if source.is_unfinished else begun.discard)(source)
             self._show()
 
     def _show(self) -> None:
-        self._lines.write(self._lines.take(self._topic))
+        self._lines.write(self._lines.take(self._log))

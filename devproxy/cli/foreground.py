@@ -99,7 +99,7 @@ def _run(config: "Config", place: "Place", options: "Options", *, open_page: boo
     try:
         launch.start()
         launch.hold_signals()
-        with EarlyLines(launch.started, launch.log.topic, lines):
+        with EarlyLines(launch.started, launch.log, lines):
             from devproxy.cli.browser import open_url
             from devproxy.cli.screen import Screen, frameworks_of
             from devproxy.session.session import Session

@@ -1,16 +1,22 @@
 """The log's lines on a terminal: painted a chunk at a time, from a place in the log that only moves forward.
 
+On a terminal the last row is for the line that some child has begun and not ended (a question, a progress
+bar): shown as it is, taken back when lines follow, and shown again below them. A pipe or a file gets whole
+lines only.
+
 Knows no event loop: the first lines are shown before there is one (early.py), the others by screen.py.
 """
 
 import os
+import threading
 from typing import TYPE_CHECKING
 
 from devproxy.cli.prefix import OURS, Painter
 
 if TYPE_CHECKING:
-    from devproxy.hub.topic import Topic
-    from devproxy.logs.records import Chunk
+    from devproxy.logs.log import Log
+
+ERASE = b"\r\x1b[K"
 
 
 class Lines:
@@ -19,26 +25,43 @@ class Lines:
     def __init__(self, fd: int, painter: Painter) -> None:
         self._fd = fd
         self._painter = painter
+        self._erases = os.isatty(fd) and os.environ.get("TERM") != "dumb"
+        self._writing = threading.Lock()  # lines are written in threads, our own talk in the loop's
+        self._last_row = b""  # what is to stand there
+        self._drawn = b""  # what stands there
         self.position = 0  # the last line taken
         self.shown: frozenset[str] = frozenset()  # only these services' lines; empty: all
 
-    def take(self, topic: "Topic[Chunk]") -> bytes:
-        """What is new, painted; "" if nothing is. In the thread that owns the topic."""
+    def take(self, log: "Log") -> bytes:
+        """What is new, painted; "" if nothing is. In the thread that owns the log."""
+        topic = log.topic
         gap = topic.first - self.position - 1
         parts = [self._painter.note(f"{gap} lines not shown: this terminal fell behind")] if gap > 0 else []
         chunks = topic.since(self.position)
         self.position = topic.last
         parts += [self._painter.paint(chunk) for _, chunk in chunks if self._shows(chunk.service)]
+        self._last_row = self._paint_unfinished(log) if self._erases else b""
         return b"".join(parts)
+
+    def _paint_unfinished(self, log: "Log") -> bytes:
+        begun = [(service, text) for (service, _), text in log.unfinished.items() if self._shows(service)]
+        if not begun:
+            return b""
+        service, text = begun[-1]
+        return self._painter.row(service, text, os.get_terminal_size(self._fd).columns or 80)
 
     def _shows(self, service: str) -> bool:
         return not self.shown or service in self.shown or service == OURS
 
     def write(self, data: bytes) -> None:
         """Write all of it. Blocks as long as the terminal does; a reader that has gone is no error."""
-        view = memoryview(data)
-        while view:
-            try:
-                view = view[os.write(self._fd, view) :]
-            except OSError:
-                return  # EPIPE, or EIO when the terminal is gone; SIGHUP tells the session
+        with self._writing:
+            if not data and self._last_row == self._drawn:
+                return
+            erase, self._drawn = ERASE if self._drawn else b"", self._last_row
+            view = memoryview(erase + data + self._drawn)
+            while view:
+                try:
+                    view = view[os.write(self._fd, view) :]
+                except OSError:
+                    return  # EPIPE, or EIO when the terminal is gone; SIGHUP tells the session

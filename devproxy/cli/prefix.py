@@ -49,6 +49,17 @@ class Painter:
         """A line of devproxy's that is not in the log."""
         return self.lines(OURS, text.encode() + b"\n", "warning")
 
+    def row(self, service: str, text: bytes, columns: int) -> bytes:
+        """A line that is not whole yet, in one row of a terminal: of one that is too long, its end."""
+        text = text.replace(b"\t", b" ")
+        room = max(1, columns - self._width - len(" | ") - 1)  # a full row wraps, and could not be erased
+        plain = SGR.sub(b"", text).decode("utf-8", "replace")
+        if cells(plain) > room:
+            while cells(plain) >= room:
+                plain = plain[1 + (cells(plain) - room) // 2 :]  # a character has two cells at most
+            text = f"…{plain}".encode()
+        return self.lines(service, text + b"\n")[:-1]
+
     def lines(self, service: str, data: bytes, level: str | None = None) -> bytes:
         """Whole lines, each behind its prefix. A line that sets a colour does not colour the next.
 
@@ -70,3 +81,12 @@ class Painter:
             color = self._colors.setdefault(service, COLORS[(len(self._colors) - 1) % len(COLORS)])
             self._prefixes[service] = prefix(service, self._width, color if self._color else None)
         return self._prefixes[service]
+
+
+def cells(text: str) -> int:
+    """The columns that a text takes on a terminal, at most."""
+    if text.isascii():
+        return len(text)
+    from unicodedata import east_asian_width
+
+    return sum(2 if east_asian_width(char) in "WF" else 1 for char in text)

@@ -10,7 +10,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
 from devproxy.cli.console import paint, use_color
@@ -51,6 +51,7 @@ class Screen:
         self._tasks: asyncio.TaskGroup | None = None
         self._written = 0  # the last line that stands on the terminal
         self._moved = asyncio.Event()
+        self._showing = asyncio.Lock()  # what is taken first is written first
 
     async def attend(self, session: "Session") -> None:
         """Show the session until its log ends."""
@@ -60,9 +61,10 @@ class Screen:
                 self._listen(session, stack)
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                block = tasks.create_task(self._block(session))
+                beside = [tasks.create_task(self._block(session)), tasks.create_task(self._follow_unfinished(session))]
                 await self._follow(session)
-                block.cancel()
+                for task in beside:
+                    task.cancel()
 
     # -- lines
 
@@ -77,10 +79,19 @@ class Screen:
         finally:
             news.close()
 
+    async def _follow_unfinished(self, session: "Session") -> None:
+        """Show the lines that have begun, too: they may be questions."""
+        news = session.log.begun.subscribe()
+        with suppress(TopicClosed):
+            while True:
+                await news.next()
+                await self._show(session)
+
     async def _show(self, session: "Session") -> None:
         """Write what is new, in a thread."""
-        await asyncio.to_thread(self._lines.write, self._lines.take(session.log.topic))
-        self._written = self._lines.position
+        async with self._showing:
+            await asyncio.to_thread(self._lines.write, self._lines.take(session.log))
+            self._written = self._lines.position
         self._moved.set()
 
     def _say(self, text: str) -> None:

@@ -47,3 +47,27 @@ class CharacterMode:
     def leave(self) -> None:
         """As it was before."""
         termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+
+
+class RawMode(CharacterMode):
+    """A context in which every key is a byte for another terminal, Ctrl-C and Enter too.
+
+    Line ends are made here (OPOST, ONLCR): the terminals of services leave them as they are.
+    """
+
+    def enter(self) -> None:
+        """Keys as bytes."""
+        modes = termios.tcgetattr(self._fd)
+        modes[0] &= ~(
+            termios.BRKINT
+            | termios.ICRNL
+            | termios.IGNCR
+            | termios.INLCR
+            | termios.INPCK
+            | termios.ISTRIP
+            | termios.IXON
+        )
+        modes[1] |= termios.OPOST | termios.ONLCR
+        modes[3] &= ~(termios.ICANON | termios.ECHO | termios.ECHONL | termios.IEXTEN | termios.ISIG)
+        modes[6][termios.VMIN], modes[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(self._fd, termios.TCSADRAIN, modes)

@@ -3,17 +3,19 @@
 from collections.abc import Awaitable, Callable, Coroutine, MutableMapping
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request, Response, WebSocket
 from fastapi.routing import APIRoute
 from starlette.datastructures import MutableHeaders
+from starlette.routing import WebSocketRoute
 
 from devproxy import __version__
-from devproxy.control.access import Access, caller_of, check
+from devproxy.control.access import Access, Refused, caller_of, check
 from devproxy.control.context import target_of
 from devproxy.control.endpoints import ENDPOINTS, Endpoint
 from devproxy.control.pages import PROTECTION
-from devproxy.control.problems import add_handlers
+from devproxy.control.problems import add_handlers, on_devproxy_error, on_refused
 from devproxy.control.target import Target
+from devproxy.errors import DevproxyError
 from devproxy.logs.stream import Encoder
 
 Scope = MutableMapping[str, Any]
@@ -46,6 +48,9 @@ def create_app(target: Target) -> FastAPI:
 
 def add_endpoint(app: FastAPI, endpoint: Endpoint) -> None:
     """Serve one line of the table, to those whom its class admits."""
+    if endpoint.method == "WEBSOCKET":
+        app.router.routes.append(WebSocketRoute(endpoint.full_path, guarded_socket(endpoint)))
+        return
     app.router.add_api_route(
         endpoint.full_path,
         endpoint.answer,
@@ -77,6 +82,24 @@ def guarded(access: Access) -> type[APIRoute]:
     return GuardedRoute
 
 
+def guarded_socket(endpoint: Endpoint) -> Callable[[WebSocket], Awaitable[None]]:
+    """A WebSocket that asks who is calling before it accepts; a refusal is an answer like any other."""
+
+    async def admit(websocket: WebSocket) -> None:
+        target = target_of(websocket)
+        try:
+            # As a POST: who is let in may do more than read.
+            state = websocket.scope.get("state", {})
+            check(caller_of(state, "POST", websocket.headers, target.port), endpoint.access, target.keys)
+            await endpoint.answer(websocket, **websocket.path_params)
+        except Refused as error:
+            await websocket.send_denial_response(await on_refused(websocket, error))
+        except DevproxyError as error:
+            await websocket.send_denial_response(await on_devproxy_error(websocket, error))
+
+    return admit
+
+
 class ControlApp(FastAPI):
     """FastAPI that adds the protective fields to every answer.
 
@@ -85,7 +108,7 @@ class ControlApp(FastAPI):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         async def protected(message: Message) -> None:
-            if message["type"] == "http.response.start":
+            if message["type"] in ("http.response.start", "websocket.http.response.start"):
                 headers = MutableHeaders(scope=message)
                 for name, value in PROTECTION.items():
                     headers.setdefault(name, value)

@@ -2,13 +2,13 @@
 
 from typing import cast
 
-from fastapi import Request
+from starlette.requests import HTTPConnection
 
 from devproxy.control.target import Target
 from devproxy.logs.stream import Encoder
 
 
-def target_of(request: Request) -> Target:
+def target_of(request: HTTPConnection) -> Target:
     """The session whose API this is; `create_app` put it there."""
     return cast(Target, request.app.state.target)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from devproxy.control import event_streams, pages, resources
+from devproxy.control import event_streams, pages, resources, terminals
 from devproxy.control.access import Access
 
 ROOT = "/__devproxy"
@@ -15,10 +15,10 @@ ROOT = "/__devproxy"
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """One line of the table. The path is below /__devproxy."""
+    """One line of the table. The path is below /__devproxy. method: WEBSOCKET is a GET that asks for the upgrade."""
 
     access: Access
-    method: Literal["GET", "POST", "DELETE"]
+    method: Literal["GET", "POST", "DELETE", "WEBSOCKET"]
     path: str
     answer: Callable[..., Any]
     status: int = 200
@@ -52,6 +52,7 @@ ENDPOINTS = (
     Endpoint("T", "POST", "/api/services/{name}/stop", resources.stop_service, 202),
     Endpoint("T", "POST", "/api/services/{name}/restart", resources.restart_service, 202),
     Endpoint("S", "GET", "/api/services/{name}/env", resources.service_env),
+    Endpoint("S", "WEBSOCKET", "/api/services/{name}/terminal", terminals.attach),
     Endpoint("T", "GET", "/api/plan", resources.plan),
     Endpoint("T", "GET", "/api/routes", resources.routes),
     Endpoint("T", "GET", "/api/metrics", resources.metrics),

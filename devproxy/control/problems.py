@@ -10,6 +10,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
+from starlette.requests import HTTPConnection
 
 from devproxy.control.access import Refused
 from devproxy.errors import DevproxyError, MissingProgram, NoSession, PortHeld, ServiceFailed, UsageError
@@ -48,14 +49,14 @@ def add_handlers(app: FastAPI) -> None:
     app.add_exception_handler(Exception, on_bug)
 
 
-async def on_refused(request: Request, error: Exception) -> JSONResponse:
+async def on_refused(request: HTTPConnection, error: Exception) -> JSONResponse:
     assert isinstance(error, Refused)
     challenge = {"WWW_Authenticate": "Bearer"} if error.status == 401 else {}
     title = "Not signed in" if error.status == 401 else "Refused"
     return problem(error.status, title, error.detail, hint=error.hint, exit_code=3, **challenge)
 
 
-async def on_devproxy_error(request: Request, error: Exception) -> JSONResponse:
+async def on_devproxy_error(request: HTTPConnection, error: Exception) -> JSONResponse:
     assert isinstance(error, DevproxyError)
     if isinstance(error, UnknownService):
         status = 404

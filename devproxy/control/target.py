@@ -10,6 +10,7 @@ from devproxy.control.models import Environment, Explanation, Reload, SessionSta
 from devproxy.events import Event
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
+from devproxy.processes.terminal import Terminal
 
 
 class Target(Protocol):
@@ -67,6 +68,9 @@ class Target(Protocol):
 
     def env(self, service: str, *, show_secrets: bool) -> Environment:
         """The environment of one service's process; the name is known to exist."""
+
+    def terminal(self, service: str) -> Terminal:
+        """The terminal of one service; the name is known to exist. Raises: UsageError: it has no process."""
 
     async def start(self, service: str) -> None:
         """Begin to start a service; return once its state says so. The name is known to exist."""

@@ -69,6 +69,16 @@ class LineFilter:
         blank, self._blank = self._blank, 0
         return lines + b"\n" * blank
 
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a line has begun that has no end yet."""
+        return bool(self._tail)
+
+    @property
+    def unfinished(self) -> bytes:
+        """What the line that is not whole yet would be if it ended now."""
+        return clean(bytes(self._tail) + b"\n")[:-1]
+
     def _release(self, lines: bytes) -> bytes:
         """`lines` after the blank ones held back before; its own last blank ones are held back."""
         body = lines.rstrip(b"\n")

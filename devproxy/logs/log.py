@@ -33,13 +33,19 @@ class Log:
     Args:
         directory: where the segments lie (made if need be, 0700); None: memory only.
         session_id: names the session in line ids; letters, digits, `.` and `_`, no space.
-    Owns: the open segments, the topic, the marks; `close` ends them.
+    Owns: the open segments, the topics, the marks; `close` ends them.
+
+    A line without an end is no line yet, and is in no topic, no file and no number. But it may be a question:
+    `unfinished` holds those that are to be shown (by service and stream, the latest last), and `begun` wakes
+    who shows them.
     """
 
     def __init__(self, directory: Path | None, session_id: str, settings: Logs) -> None:
         self.directory = directory
         self.session_id = session_id
         self.topic: Topic[Chunk] = Topic(settings.ring_lines, max_size=RING_BYTES, trim=trim)
+        self.unfinished: dict[tuple[str, str], bytes] = {}
+        self.begun: Topic[str] = Topic(1)
         self._settings = settings
         self._sources: dict[tuple[str, str], Source] = {}
         self._segments: dict[str, Segments] = {}
@@ -75,6 +81,11 @@ class Log:
         """The last `count` lines of a service in this session, oldest first."""
         return self.recent((service,), count)
 
+    def unfinished_of(self, service: str) -> bytes:
+        """The line that a service has begun, shown already or not."""
+        sources = [self._sources.get((service, stream)) for stream in ("stdout", "stderr")]
+        return next((source.unfinished for source in sources if source and source.is_unfinished), b"")
+
     def recent(self, services: Collection[str], count: int) -> list[Record]:
         """The last `count` lines of this session, of some services or (when that is empty) of all, oldest first.
 
@@ -103,6 +114,7 @@ class Log:
             source.flush()
         self.topic.close()
         self.marks.close()
+        self.begun.close()
         for segments in self._segments.values():
             segments.close()
 
@@ -153,11 +165,36 @@ class Source:
 
     def feed(self, data: bytes) -> None:
         """Take bytes; the lines they complete are published as one chunk."""
-        self._log.add(self.service, self.stream, self._filter.feed(data))
+        self._add(self._filter.feed(data))
 
     def flush(self) -> None:
-        """End a line that has no end yet (the process is gone, or prompts)."""
-        self._log.add(self.service, self.stream, self._filter.flush())
+        """End a line that has no end yet (the process is gone)."""
+        self._add(self._filter.flush())
+
+    def _add(self, lines: bytes) -> None:
+        if lines and self._log.unfinished:  # before who shows it is woken: the line would stand there twice
+            self._log.unfinished.pop((self.service, self.stream), None)
+        self._log.add(self.service, self.stream, lines)
+
+    @property
+    def is_unfinished(self) -> bool:
+        """Whether a line has begun that has no end yet."""
+        return self._filter.is_unfinished
+
+    @property
+    def unfinished(self) -> bytes:
+        """That line, as it would be if it ended now."""
+        return self._filter.unfinished
+
+    def show_unfinished(self) -> None:
+        """Have that line shown as it is: nothing has followed it for a moment."""
+        key, text = (self.service, self.stream), self._filter.unfinished
+        if self._log.unfinished.get(key, b"") == text or self._log.begun.closed:
+            return
+        self._log.unfinished.pop(key, None)
+        if text:
+            self._log.unfinished[key] = text
+        self._log.begun.publish(self.service)
 
 
 class Disk:

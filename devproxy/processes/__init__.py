@@ -11,6 +11,7 @@ guard.py       ends the groups if we are killed    readiness.py   may it take tr
 environment.py what a child finds in its environment, and where each value came from (pure)
 secrets.py     which values are masked (pure)     vitals.py      what the processes do: CPU, memory, ports
 env_files.py   .env files by python-dotenv's rules, strictly
+terminal.py    who is attached to a service       unfinished.py  lines without an end: questions, perhaps
 supervisor.py  all services: who may start, reverse stop
 dependencies.py   who depends on whom (pure)      probe_command.py   a command that tells
 """

@@ -63,7 +63,7 @@ class Child:
         self.pid = pid  # also its process group and its session
         self.started = time.monotonic()
         self.outputs: dict[int, str] = {master: "stdout"}
-        self._master = master
+        self.master = master
         if stderr is not None:
             self.outputs[stderr] = "stderr"
 
@@ -80,6 +80,15 @@ class Child:
             return b""
         except OSError:
             return None  # EIO: the last writer has closed the terminal (pty(7)); that is its end of file
+
+    def write(self, data: bytes) -> int:
+        """Type on its terminal; how many of the bytes it took, 0 while it has to read first."""
+        try:
+            return os.write(self.master, data)
+        except BlockingIOError:
+            return 0
+        except OSError:
+            return len(data)  # EIO: nobody has it open any more
 
     def drain(self, take: Callable[[str, bytes], None]) -> None:
         """Give `take` what the outputs still hold, after the exit."""
@@ -114,8 +123,8 @@ class Child:
 
     def resize(self, columns: int, rows: int) -> None:
         """Tell its terminal the size of the window."""
-        if self._master in self.outputs:
-            _set_size(self._master, columns, rows)
+        if self.master in self.outputs:
+            _set_size(self.master, columns, rows)
 
 
 def spawn(command: Command) -> Child:

@@ -47,7 +47,9 @@ from devproxy.processes.probe_command import Outcome, run_probe
 from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, is_declared, wait_ready
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.start import Source, Started, Starter
+from devproxy.processes.terminal import Terminal
 from devproxy.processes.tree import Tree
+from devproxy.processes.unfinished import Unfinished
 
 GROUP_POLL_SECONDS: Final = 0.01
 KILL_SECONDS: Final = 2.0
@@ -66,7 +68,7 @@ class Surroundings:
     printed: waits until a service prints a line that matches, past the log's line of this number; claim:
     sees that a service's port binds and returns the port it gets, raising DevproxyError if it cannot
     (`again`: its own child has just held it); changed: called after each change of a life, with the life
-    of before.
+    of before; asked: called when a service seems to wait for an answer that nobody gives it.
     """
 
     starter: Starter
@@ -74,6 +76,7 @@ class Surroundings:
     printed: Callable[[str, re.Pattern[str], int], "Coroutine[Any, Any, None]"]
     claim: Callable[[model.Service, bool], int | None]
     changed: Callable[["Service", Life], None]
+    asked: Callable[["Service"], None]
 
 
 class Service:
@@ -94,6 +97,7 @@ class Service:
         self.cause: Event | None = None  # what had it started last
         self.environment: Environment | None = None  # of the child started last
         self.child: Child | None = None
+        self.terminal = Terminal()
         self.gate: Callable[[], Coroutine[Any, Any, None]] | None = None  # awaited before it claims its port
         self.life = Life(_rules(spec))
         self._around = surroundings
@@ -104,6 +108,7 @@ class Service:
         self._probe: asyncio.Task[None] | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._sources: Mapping[str, Source] = {}
+        self._unfinished: Mapping[str, Unfinished] = {}  # by stream, while a child runs
         self._gone = asyncio.Event()
         self._grace_ends = 0.0
         self._hurried = False
@@ -162,8 +167,7 @@ class Service:
 
     def resize(self, columns: int, rows: int) -> None:
         """The terminal's window has another size."""
-        if self.child is not None:
-            self.child.resize(columns, rows)
+        self.terminal.resize(columns, rows)
 
     async def run(self) -> None:
         """Own the service until cancelled."""
@@ -287,23 +291,39 @@ class Service:
         """Read what it prints, from now on."""
         self._gone = asyncio.Event()
         loop = asyncio.get_running_loop()
-        for fd in child.outputs:
+        self.terminal.connect(child)
+        self._unfinished = {stream: Unfinished(source, loop, self._asks) for stream, source in self._sources.items()}
+        for fd, stream in child.outputs.items():
             loop.add_reader(fd, self._readable, child, fd)
+            self._unfinished[stream].fed(b"")  # before there was a loop, perhaps
 
     def _readable(self, child: Child, fd: int) -> None:
         data = child.read(fd)
         if data is None:
             self._stop_reading(child, fd)
         elif data:
-            self._sources[child.outputs[fd]].feed(data)
+            self._take(child.outputs[fd], data)
+
+    def _take(self, stream: str, data: bytes) -> None:
+        """It has printed this."""
+        self._sources[stream].feed(data)
+        if stream in self._unfinished:  # else there is no loop yet
+            self._unfinished[stream].fed(data)
+        self.terminal.wrote(data)
+
+    def _asks(self) -> None:
+        if not self.terminal.is_attached:
+            self._around.asked(self)
 
     def _stop_reading(self, child: Child, fd: int) -> None:
         """Its end of file. Not closed yet: that would hang up on a child that prints into files (SIGHUP, pty(7))."""
         asyncio.get_running_loop().remove_reader(fd)
+        self._unfinished[child.outputs[fd]].stop()
         self._sources[child.outputs[fd]].flush()
 
     def _close_outputs(self, child: Child) -> None:
-        child.drain(lambda stream, data: self._sources[stream].feed(data))
+        self.terminal.disconnect()
+        child.drain(self._take)
         for fd in tuple(child.outputs):
             self._stop_reading(child, fd)
             child.close_output(fd)
@@ -311,7 +331,7 @@ class Service:
     def _on_exit(self, child: Child, generation: int, exit_: Exit) -> None:
         """The leader has exited: what it printed last is read before anybody hears of it."""
         lived, self.exited = child.lived, time.time()
-        child.drain(lambda stream, data: self._sources[stream].feed(data))
+        child.drain(self._take)
         self._stop_probing()
         self._when_running(lambda: self._begin(self._bury(child, generation, exit_, lived)))
 

@@ -15,6 +15,11 @@ class Source(Protocol):
 
     def feed(self, data: bytes) -> None: ...
     def flush(self) -> None: ...
+    @property
+    def is_unfinished(self) -> bool: ...
+    @property
+    def unfinished(self) -> bytes: ...
+    def show_unfinished(self) -> None: ...
 
 
 class Guard(Protocol):
@@ -33,10 +38,6 @@ class Started:
     environment: Environment
     sources: Mapping[str, Source]
     first_line: int
-
-    def take(self, stream: str, data: bytes) -> None:
-        """Hand on what it printed."""
-        self.sources[stream].feed(data)
 
 
 @dataclass(frozen=True, slots=True)

@@ -207,13 +207,18 @@ class Supervisor:
     # -- all at once
 
     async def stop_all(self) -> None:
-        """Stop everything, dependents before what they depend on; returns when all trees are gone."""
+        """Stop everything, dependents before what they depend on; returns when all trees are gone.
+
+        Ends what is attached to their terminals.
+        """
         self._stopping = True
         for level in reversed(self._levels):
             for name in reversed(level):
                 self.services[name].tell(StopAsked())
             await self.until(lambda level=level: all(self.services[n].life.state == "stopped" for n in level))  # type: ignore[misc]
         await self.until(lambda: not self._leaving)
+        for service in self.services.values():
+            service.terminal.close()
 
     def hurry(self) -> None:
         """End every grace period."""

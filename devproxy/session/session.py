@@ -94,6 +94,7 @@ class Session:
             printed=self._printed,
             claim=launch.claims.claim,
             changed=self._changed,
+            asked=self._asked,
         )
         self.supervisor = Supervisor(self._services(self.config, {}), launch.selection)
         self.supervisor.prepare(launch.children)
@@ -254,6 +255,7 @@ class Session:
         sentence, level = words.change_words(name, before, life, ready_seconds=service.ready_seconds, note=service.note)
         if sentence:
             self.log.say(sentence, level=level)
+            service.terminal.say(sentence)
         elif self.options.verbose and life.state != before.state:
             pid = f" (pid {service.child.pid})" if service.child is not None else ""
             self.log.say(f"{name}: {before.state} → {life.state}{pid}", level="debug")
@@ -275,6 +277,11 @@ class Session:
     def _held(self, name: str) -> None:
         """A request waits for a service."""
         self.supervisor.ask_on_demand(name)
+
+    def _asked(self, service: Service) -> None:
+        """A service has asked a question, and nobody answers."""
+        name = service.spec.name
+        self.log.say(f"{name} waits for input: devproxy attach {name}", level="warning")
 
     def _happened(self, event: Event) -> None:
         if not self.events.closed:  # at the very end nobody listens any more

@@ -17,6 +17,7 @@ from devproxy.events import Event, rfc3339
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
 from devproxy.processes.service import Service
+from devproxy.processes.terminal import Terminal
 from devproxy.proxy.head import BadHead, parse_request
 from devproxy.proxy.routes import CompiledRoute
 from devproxy.session import why
@@ -170,6 +171,9 @@ class SessionView:
         declared = declared_in(session.config, found.spec)
         return describe(found.spec.name, environment, declared, pid=pid, show_secrets=show_secrets)
 
+    def terminal(self, service: str) -> Terminal:
+        return self._running(service).terminal
+
     async def start(self, service: str) -> None:
         await self._ask(service, self._session.supervisor.ask_start)
 
@@ -180,13 +184,9 @@ class SessionView:
         await self._ask(service, self._session.supervisor.ask_restart)
 
     async def _ask(self, service: str, ask: Callable[[str], None]) -> None:
-        """Ask, and return once the service's life shows it, and those of what it depends on.
-
-        Raises: UsageError: a folder or a URL has no process that could be started or stopped.
-        """
+        """Ask, and return once the service's life shows it, and those of what it depends on."""
+        self._running(service)
         services = self._session.supervisor.services
-        if service not in services:
-            raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
         ask(service)
         while not all(each.is_idle for each in services.values()):  # noqa: ASYNC110 - not a wait on time: turns of the loop
             await asyncio.sleep(0)  # their tasks handle what they were told in the loop's next turns
@@ -200,6 +200,13 @@ class SessionView:
             changed=list(changes.swaps),
             later=list(changes.later),
         )
+
+    def _running(self, service: str) -> Service:
+        """The service of that name. Raises: UsageError: it is a folder or a URL, and has no process."""
+        found = self._session.supervisor.services.get(service)
+        if found is None:
+            raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
+        return found
 
     def stop_session(self) -> None:
         self._session.end()

@@ -25,12 +25,13 @@ from devproxy.control.models import (
     State,
     Usage,
 )
-from devproxy.errors import ConfigError
+from devproxy.errors import ConfigError, UsageError
 from devproxy.events import Event, StateChanged, rfc3339
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
 from devproxy.processes import environment
 from devproxy.processes.environment import Value
+from devproxy.processes.terminal import Terminal
 from devproxy.session.environments import describe
 
 BOOT = "b00t"
@@ -52,6 +53,7 @@ class SmallSession:
         self.log = Log(log_directory, BOOT, Logs())
         self.events: Topic[Event] = Topic(4)
         self.live: Topic[dict[str, Any]] = Topic(16)
+        self.terminals = {"web": Terminal(), "api": Terminal()}
         self.pid = os.getpid()
         self.was_told_to_stop = False
         self.fails_to_start = False
@@ -89,6 +91,11 @@ class SmallSession:
         found = environment.Environment(given, {"PORT": "each service has a port of its own"})
         return describe(service, found, f"[services.{service}] env", pid=11, show_secrets=show_secrets)
 
+    def terminal(self, service: str) -> Terminal:
+        if service not in self.terminals:
+            raise UsageError(f"{service} has no process of its own")
+        return self.terminals[service]
+
     async def start(self, service: str) -> None:
         self.become(service, "crashed" if self.fails_to_start else "ready")
 
@@ -118,6 +125,8 @@ class SmallSession:
 
     def close(self) -> None:
         """End everything that streams."""
+        for terminal in self.terminals.values():
+            terminal.close()
         self.log.close()
         self.events.close()
         self.live.close()

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from fastapi import FastAPI
-from starlette.routing import Route
+from starlette.routing import Route, WebSocketRoute
 
 from devproxy.control.access import cookie_name
 from devproxy.control.app import create_app
@@ -47,6 +47,7 @@ CONTRACT = {
     },
     "S": {
         "GET /__devproxy/api/services/{name}/env",
+        "WEBSOCKET /__devproxy/api/services/{name}/terminal",
         "POST /__devproxy/api/tickets",
         "POST /__devproxy/api/session/stop",
         "POST /__devproxy/api/session/reload",
@@ -79,6 +80,9 @@ def served(app: FastAPI) -> set[str]:
     """Everything that the application's own router answers."""
     found = set()
     for route in app.routes:
+        if isinstance(route, WebSocketRoute):
+            found.add(f"WEBSOCKET {route.path}")
+            continue
         assert isinstance(route, Route), f"{route} is no plain route: a mount could hide endpoints"
         found |= {f"{method} {route.path}" for method in route.methods or ()}
     return found
@@ -106,6 +110,9 @@ def credentials(session: SmallSession, caller: str) -> dict[str, str]:
 
 
 def status_of(app: FastAPI, endpoint: Endpoint, *, local: bool, **headers: str) -> int:
+    if endpoint.method == "WEBSOCKET":
+        return upgrade_status(app, endpoint.full_path.format(name="web"), local=local, **headers)
+
     async def ask() -> int:
         async with asking(app, local=local, **headers) as client:
             path = endpoint.full_path.format(name="web", id="1")
@@ -113,6 +120,33 @@ def status_of(app: FastAPI, endpoint: Endpoint, *, local: bool, **headers: str) 
             return response.status_code
 
     return run(ask())
+
+
+def upgrade_status(app: FastAPI, path: str, *, local: bool, **headers: str) -> int:
+    """What an upgrade is answered with; 101: accepted."""
+    sent: list[Any] = []
+    incoming = iter([{"type": "websocket.connect"}, {"type": "websocket.disconnect", "code": 1005}])
+
+    async def receive() -> Any:
+        return next(incoming)
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    fields = {"host": f"localhost:{PORT}", **headers}
+    scope = {
+        "type": "websocket",
+        "asgi": {"version": "3.0", "spec_version": "2.4"},
+        "path": path,
+        "query_string": b"",
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in fields.items()],
+        "subprotocols": [],
+        "extensions": {"websocket.http.response": {}},
+        "state": {"devproxy_local": local},
+    }
+    run(app(scope, receive, send))
+    status: int = 101 if sent[0]["type"] == "websocket.accept" else sent[0]["status"]
+    return status
 
 
 def is_let_in(status: int) -> bool:

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
+import pyte
 
 from devproxy.processes.child import Child, Command, spawn
 from tests.support import free_port, until
@@ -40,12 +41,22 @@ class Terminal:
     def text(self) -> str:
         return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", self._shown.decode("utf-8", "replace"))
 
+    @property
+    def rows(self) -> list[str]:
+        """What stands on it, down to the cursor."""
+        screen = pyte.Screen(80, 24)
+        pyte.ByteStream(screen).feed(bytes(self._shown).replace(b"\n", b"\r\n"))  # its line ends are left alone
+        return screen.display[: screen.cursor.y + 1]
+
     def type(self, keys: str) -> None:
         os.write(self._master, keys.encode())
 
     def see(self, text: str) -> None:
         """Wait until it shows `text`."""
-        until(lambda: text in self.text, within=20)
+        try:
+            until(lambda: text in self.text, within=20)
+        except AssertionError:
+            raise AssertionError(f"{text!r} is not to be seen in:\n{self.text}") from None
 
     @property
     def is_cooked(self) -> bool:
@@ -65,9 +76,10 @@ class Terminal:
 
 
 @contextmanager
-def terminal(project: Path) -> Iterator[Terminal]:
-    """A shell with job control, in the project's folder."""
-    (project / "Procfile").write_text(SERVICES)
+def terminal(project: Path, services: str | None = SERVICES) -> Iterator[Terminal]:
+    """A shell with job control, in the project's folder; services: what runs there, None: as it is."""
+    if services is not None:
+        (project / "Procfile").write_text(services)
     environment = {**os.environ, "PS1": "$ ", "TERM": "xterm-256color"}
     child = spawn(Command(["sh", "-i"], project, environment))
     shell = Terminal(child)
@@ -139,3 +151,73 @@ def test_a_closed_window_ends_everything(tmp_path: Path) -> None:
         tree = [session, *session.children(recursive=True)]
         shell.close()
         until(lambda: not any(is_alive(process) for process in tree), within=20)
+
+
+ASK = """ask: exec {python} ask.py
+ticker: echo ticker is here; while :; do sleep 0.05; echo tick; done
+"""
+QUESTIONS = """
+answer = input("Continue? [y/N] ")
+print(f"you said {answer}", flush=True)
+while True:
+    breakpoint()
+    print("went on", flush=True)
+"""
+
+
+def attach(shell: Terminal) -> None:
+    """Attach to the service, and wait until it is."""
+    shell.type(f"{shlex.join([sys.executable, '-m', 'devproxy', 'attach', 'ask'])}; echo status=$?\n")
+    shell.see("Ctrl-] detaches")
+
+
+def test_a_question_stands_below_the_lines_of_others_and_is_told_when_nobody_answers(tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(QUESTIONS)
+    with terminal(tmp_path, ASK.format(python=sys.executable)) as shell:
+        up(shell)
+        shell.see("ask      | Continue? [y/N] ")
+        shell.see("devproxy | ask waits for input: devproxy attach ask")
+        until(lambda: shell.rows[-1].rstrip() == "ask      | Continue? [y/N]")
+        until(lambda: shell.rows[-2].rstrip() == "ticker   | tick")
+        assert sum("Continue?" in row for row in shell.rows) == 1
+        assert not shell.rows[-1].count("tick")
+        shell.type("q")
+        shell.see("status=0")
+
+
+def test_who_attaches_answers_a_question_and_debugs_and_leaves_it_running(tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(QUESTIONS)
+    with terminal(tmp_path, ASK.format(python=sys.executable)) as first, terminal(tmp_path, None) as second:
+        up(first)
+        attach(second)
+        second.see("Continue? [y/N] ")
+        assert not second.is_cooked
+        second.type("y\r")
+        second.see("you said y")
+        second.see("(Pdb) ")
+        second.type("p 6 * 7\r")
+        second.see("42\r\n(Pdb) ")
+        second.type("import os; p os.get_terminal_size().columns\r" if False else "c\r")
+        second.see("\nwent on")
+        second.type("\x03")  # the service's, whose debugger says so
+        second.see("--KeyboardInterrupt--")
+        second.type("q\r")
+        second.see("devproxy | ask exited")  # and who is attached sees it start again
+        until(lambda: second.text.count("Continue? [y/N] ") == 2)
+        second.type("\x1d")
+        second.see("status=0")
+        assert second.is_cooked
+        first.see("ask      | you said y")  # all of it is in the log as well
+        first.see("ask      | 42")
+        first.type("q")
+        first.see("status=0")
+
+
+def test_a_session_that_dies_gives_the_terminal_back(tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(QUESTIONS)
+    with terminal(tmp_path, ASK.format(python=sys.executable)) as first, terminal(tmp_path, None) as second:
+        up(first)
+        attach(second)
+        first.session.kill()
+        second.see("status=5")
+        assert second.is_cooked

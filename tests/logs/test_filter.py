@@ -186,3 +186,22 @@ def test_blank_lines_come_with_what_follows_them() -> None:
     assert lines.feed(b"one\n\n\n") == b"one\n"
     assert lines.feed(b"two\n\n") == b"\n\ntwo\n"
     assert lines.flush() == b"\n"
+
+
+@given(NASTY)
+def test_an_unfinished_line_is_what_its_end_would_make_of_it(parts: list[bytes]):
+    lines = LineFilter()
+    lines.feed(b"".join(parts))
+    assert lines.is_unfinished or not lines.unfinished
+    shown = lines.unfinished
+    assert not ESCAPE_LEFT.search(shown)
+    assert not CONTROL_LEFT.search(shown)
+    assert lines.feed(b"\n").endswith(shown + b"\n") or not shown
+
+
+def test_looking_at_an_unfinished_line_leaves_it_as_it_is():
+    lines = LineFilter()
+    assert lines.feed(b"one\nContinue? ") == b"one\n"
+    assert (lines.unfinished, lines.unfinished) == (b"Continue? ", b"Continue? ")
+    assert lines.feed(b"y\r\n") == b"Continue? y\n"
+    assert (lines.is_unfinished, lines.unfinished) == (False, b"")

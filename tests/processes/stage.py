@@ -89,6 +89,7 @@ class Stage:
         self.reaper = Reaper()
         self.states: list[tuple[str, str]] = []
         self.lines_at: dict[tuple[str, str], list[str]] = {}  # what a service had printed as a state began
+        self.asked: list[str] = []  # the services that were said to wait for input
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
         self._leases, memory = Leases(state_home()), Memory(state_home(), Path("/"))
@@ -107,7 +108,7 @@ class Stage:
             starting=lambda name: None,
             last_line=lambda: self.log.topic.last,
         )
-        self._around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed)
+        self._around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed, self._asked)
         services = [Service(each, self._around, listens=each.port is not None) for each in specs]
         self.supervisor = Supervisor(services, selection)
 
@@ -167,6 +168,9 @@ class Stage:
         for watcher in self.watchers:
             watcher()
         self.supervisor.notice()
+
+    def _asked(self, service: Service) -> None:
+        self.asked.append(service.spec.name)
 
     async def _printed(self, name: str, pattern: re.Pattern[str], after: int) -> None:
         lines = self.log.topic.subscribe(after)

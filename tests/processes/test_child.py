@@ -123,9 +123,9 @@ def test_its_terminal_has_the_size_we_say(start: Start) -> None:
 def test_it_hears_of_a_new_size(start: Start) -> None:
     running = start(
         python(
-            "import os, signal\n"
-            "signal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size(0), flush=True))\n"
-            "print('here', flush=True)\nwhile True: signal.pause()"
+            "import os, signal, time\n"
+            "signal.signal(signal.SIGWINCH, lambda *_: os.write(1, b'%d %d\\n' % os.get_terminal_size(0)))\n"
+            "print('here', flush=True)\nwhile True: time.sleep(0.02)"
         )
     )
     running.says(b"here")
