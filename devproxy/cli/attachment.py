@@ -94,7 +94,7 @@ async def show(connection: "ClientConnection", view: "View", root: "Path") -> No
             view.write(message)
     if connection.close_code != 1001:  # "going away"
         raise NoSession(f"the session of {root} is gone", hint="start it again with devproxy up")
-    view.say("the session has ended")
+    view.say(connection.close_reason or "the session has ended")
 
 
 async def tell_size(connection: "ClientConnection", resized: asyncio.Event) -> None:

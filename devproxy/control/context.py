@@ -13,6 +13,6 @@ def target_of(request: HTTPConnection) -> Target:
     return cast(Target, request.app.state.target)
 
 
-def encoder_of(request: Request) -> Encoder:
+def encoder_of(request: HTTPConnection) -> Encoder:
     """What all readers of the log share."""
     return cast(Encoder, request.app.state.encoder)

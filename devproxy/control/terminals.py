@@ -5,7 +5,7 @@
 
 It begins with the service's last lines and with the line that has no end yet (`lines`, in the query, says how
 many; 0: only what comes). After `end`, it is closed (1000) once everything before has been typed; with 1001
-when the session ends.
+when the session ends, or the service is no longer in the config.
 """
 
 import asyncio
@@ -44,7 +44,11 @@ async def attach(websocket: WebSocket, name: str) -> None:
             listening.cancel()
     if websocket.client_state is websocket.application_state is WebSocketState.CONNECTED:
         with suppress(WebSocketDisconnect):
-            await (websocket.close(1000) if listening in ended else websocket.close(1001, "the session has ended"))
+            await (
+                websocket.close(1000)
+                if listening in ended
+                else websocket.close(1001, "it is gone, or the session has ended")
+            )
 
 
 def lines_of(value: str) -> int:

@@ -110,6 +110,7 @@ class Supervisor:
         for service in tuple(self._leaving):
             if service.life.state == "stopped":
                 self._leaving.remove(service)
+                service.terminal.close()
                 self._running.pop(service).cancel()
 
     def notice(self) -> None:
