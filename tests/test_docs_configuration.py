@@ -40,7 +40,7 @@ SECTIONS: dict[str, type] = {
 }
 NO_KEYS = {
     Config: {"root", "source", "services", "routes", "hold", "reload", "logs", "capture", "bus"},
-    Service: {"name"},
+    Service: {"name", "instance_of"},
 }
 # Defaults that follow from other things than the model.
 DERIVED = {

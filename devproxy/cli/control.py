@@ -126,8 +126,9 @@ def act(verb: str, names: list[str], directory: Any, as_json: bool, no_wait: boo
     from devproxy.cli.console import print_json
 
     with find_session(directory) as session:
-        before = {name: session.get(f"/api/services/{quoted(name)}") for name in names}  # all names, or none
-        after = {name: session.post(f"/api/services/{quoted(name)}/{verb}") for name in names}
+        each = with_instances(session, names)
+        before = {name: session.get(f"/api/services/{quoted(name)}") for name in each}  # all names, or none
+        after = {name: session.post(f"/api/services/{quoted(name)}/{verb}") for name in each}
         if not no_wait:
             after = wait_settled(session, verb, before, timeout)
     if as_json:
@@ -135,6 +136,13 @@ def act(verb: str, names: list[str], directory: Any, as_json: bool, no_wait: boo
     else:
         for service in after.values():
             typer.echo(f"{service['name']}: {service['state']}", err=True)
+
+
+def with_instances(session: "Client", names: list[str]) -> list[str]:
+    """The names, each of a service with several instances as theirs."""
+    listed = session.get("/api/services")["services"]
+    instances = {name: [one["name"] for one in listed if one["instance_of"] == name] for name in names}
+    return list(dict.fromkeys(one for name in names for one in instances[name] or [name]))
 
 
 def start_stopped(session: "Client", names: list[str]) -> None:

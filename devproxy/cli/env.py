@@ -90,7 +90,7 @@ def named(services: "tuple[Service, ...]", name: str) -> "Service":
     from devproxy.cli.logs import check_names
 
     check_names([name], [service.name for service in services], is_sure=True)
-    return next(service for service in services if service.name == name)
+    return next(service for service in services if name in (service.name, service.group))
 
 
 def differs(variable: dict[str, Any]) -> bool:

@@ -65,6 +65,7 @@ def logs(
     from devproxy.cli.prefix import OURS, Painter
     from devproxy.errors import NoSession
     from devproxy.logs import query
+    from devproxy.logs.records import is_of
     from devproxy.paths import state_dir
 
     root = project_root(directory)
@@ -73,7 +74,7 @@ def logs(
     wanted = query.parse_query(services or (), since=since, until=until, grep=grep, level=level, limit=limit)
     known = query.services(files)
     runs = is_running(root)
-    if unknown := [name for name in wanted.services if name not in known]:
+    if unknown := [name for name in wanted.services if not any(is_of(one, [name]) for one in known)]:
         check_names(unknown, [*known, *(running_services(root) if runs else ())], is_sure=runs or bool(known))
     painter = Painter([name for name in known if name != OURS], color=not no_color and use_color(sys.stdout))
     page = query.read_page(files, wanted)
@@ -105,9 +106,10 @@ def check_names(unknown: list[str], known: list[str], *, is_sure: bool) -> None:
     from difflib import get_close_matches
 
     from devproxy.errors import UsageError
+    from devproxy.logs.records import is_of
 
     for name in unknown:
-        if is_sure and name not in known:
+        if is_sure and not any(is_of(one, [name]) for one in known):
             near = get_close_matches(name, known, n=1)
             names = f"the services are {', '.join(sorted({*known}))}"
             raise UsageError(

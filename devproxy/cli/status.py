@@ -64,7 +64,11 @@ def table(found: dict[str, Any], *, columns: int | None = None, colored: bool) -
     bold = paint(printable(found["name"]), "1", colored=colored)
     lines = [f"{bold}  {found['url']}  pid {found['pid']}", ""]
     rows = fitting([row(service, time.time()) for service in found["services"]], columns)
+    group = None
     for service, cells in zip(found["services"], rows, strict=True):
+        if service["instance_of"] not in (None, group):
+            lines.append(f"    {group_words(service['instance_of'], found['services'])}")
+        group = service["instance_of"]
         dot, sgr = DOTS.get(service["state"], ("?", "0"))
         name, state, *rest = cells
         text = "  ".join([name, paint(state, sgr, colored=colored), *rest]).rstrip()
@@ -73,6 +77,12 @@ def table(found: dict[str, Any], *, columns: int | None = None, colored: bool) -
             hint = f" (devproxy why {service['name']})" if service["state"] in ("failing", "crashed", "waiting") else ""
             lines += folded(service["message"] + hint, " " * 6, columns)
     return lines if rows else [*lines, "  no services"]
+
+
+def group_words(name: str, services: list[dict[str, Any]]) -> str:
+    """A service with several instances, as the heading of theirs: "worker  2 of 3 ready"."""
+    states = [one["state"] for one in services if one["instance_of"] == name]
+    return f"{name}  {sum(state in ('ready', 'done') for state in states)} of {len(states)} ready"
 
 
 def row(service: dict[str, Any], now: float) -> list[str]:
@@ -85,7 +95,7 @@ def row(service: dict[str, Any], now: float) -> list[str]:
         notes.append(exit_words(service["last_exit"]))
     usage = service["usage"]
     return [
-        printable(service["name"]),
+        ("  " if service["instance_of"] else "") + printable(service["name"]),
         service["state"],
         age(service["since"], now),
         service["url"] or (f":{service['port']}" if service["port"] else ""),

@@ -5,5 +5,6 @@ root.py       where a project's root is, and whether it has a config
 load.py       devproxy.toml or [tool.devproxy] -> Config, strictly: file, line and key of every problem
 schema.py     reading a table strictly, with the nearest key   positions.py  which line a key stands on
 services.py   [services.NAME]     routes.py  [[routes]]        checks.py     what must hold among services
+instances.py  one declaration, N services          selection.py  which services are to run
 dump.py       a Config as a commented devproxy.toml
 """

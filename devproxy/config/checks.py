@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from devproxy.config.instances import ports
 from devproxy.config.model import Route, Service
 from devproxy.config.schema import KeyPath, Problems, nearest, show
 
@@ -22,13 +23,17 @@ def check_services(services: Sequence[Service], path: KeyPath, gateway_port: int
 def check_ports(services: Sequence[Service], path: KeyPath, gateway_port: int, problems: Problems) -> None:
     holders: dict[int, str] = {}
     for service in services:
-        if not isinstance(service.port, int):
-            continue
         where = (*path, service.name, "port")
-        if service.port == gateway_port:
-            problems.add(where, f"{service.port} is the port of the gateway itself; give one of them another")
-        elif (other := holders.setdefault(service.port, service.name)) != service.name:
-            problems.add(where, f"{service.port} is the port of {other} already; give one of them another")
+        for port in ports(service):
+            if port > 65535:
+                problems.add(where, f"its {service.instances} instances would get ports up to {ports(service)[-1]}")
+            elif port == gateway_port:
+                problems.add(where, f"{port} is the port of the gateway itself; give one of them another")
+            elif (other := holders.setdefault(port, service.name)) != service.name:
+                problems.add(where, f"{port} is the port of {other} already; give one of them another")
+            else:
+                continue
+            break
 
 
 def check_dependencies(services: Sequence[Service], path: KeyPath, problems: Problems) -> None:

@@ -8,6 +8,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from devproxy.config.instances import collapse
 from devproxy.config.model import DEFAULT_PORT, Config, FieldEdits, Ready, Route, Service, Stop
 from devproxy.config.root import default_name
 from devproxy.config.services import default_kind, find_venv
@@ -47,6 +48,7 @@ def to_toml(config: Config, comments: Mapping[str, str]) -> str:
 
     Args: comments: lines to stand above a table, by "services.NAME" and "routes.N" (counted from 0).
     """
+    config = collapse(config)
     blocks = [HEAD, _lines(_top_level(config))]
     for service in config.services:
         table = _table(f"[services.{service.name}]", _service(service, config.root))

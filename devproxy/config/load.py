@@ -2,10 +2,12 @@
 
 import re
 import tomllib
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
 from devproxy.config.checks import check_on_demand, check_services
+from devproxy.config.instances import expand
 from devproxy.config.model import DEFAULT_PORT, Bus, Capture, Config, Hold, Logs, Reload, Route, Service
 from devproxy.config.root import FILE, PYPROJECT, default_name, may_configure, table_of
 from devproxy.config.routes import default_routes, read_routes
@@ -69,7 +71,7 @@ def _read_config(table: Table, file: Path, root: Path) -> Config:
     )
     table.finish()
     check_on_demand(services, config.routes, services_path, problems)
-    return config
+    return replace(config, services=expand(services))
 
 
 def _routes(table: Table, services: tuple[Service, ...]) -> tuple[Route, ...]:

@@ -43,7 +43,7 @@ class Stop:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """One thing the user named. Exactly one of command, static and url is set."""
+    """One thing the user named, or one of several instances of it. Exactly one of command, static and url is set."""
 
     name: str
     kind: Kind
@@ -66,6 +66,12 @@ class Service:
     instances: int = 1
     stderr: Literal["merged", "separate"] = "merged"
     venv: Path | None = None  # its bin goes first in PATH (found by discovery or beside `dir`)
+    instance_of: str = ""  # the declared service, if it has several instances (devproxy.config.instances)
+
+    @property
+    def group(self) -> str:
+        """The name that the user gave it, which all its instances share."""
+        return self.instance_of or self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ def select(services: Sequence[Service], names: Collection[str] = (), profiles: C
     """
     check_names(services, names, profiles)
     offered = [one for one in services if (not names and not one.profiles) or _has_profile(one, profiles)]
-    chosen = [one.name for one in services if one.name in names or (one in offered and one.start == "auto")]
+    chosen = [one.name for one in services if _is_named(one, names) or (one in offered and one.start == "auto")]
     wanted = with_dependencies(services, chosen)
     on_demand = {one.name for one in offered if one.start == "on-demand"}
     return Selection(wanted, frozenset(on_demand - wanted))
@@ -38,7 +38,7 @@ def named(services: Sequence[Service], names: Collection[str], profiles: Collect
     Raises: UsageError: no service has that name, or that profile.
     """
     check_names(services, names, profiles)
-    return [one.name for one in services if one.name in names or _has_profile(one, profiles)]
+    return [one.name for one in services if _is_named(one, names) or _has_profile(one, profiles)]
 
 
 def with_dependencies(services: Iterable[Service], names: Iterable[str]) -> frozenset[str]:
@@ -60,7 +60,7 @@ def profiles_from(words: str, services: Iterable[Service]) -> tuple[str, ...]:
 
 
 def check_names(services: Sequence[Service], names: Collection[str], profiles: Collection[str]) -> None:
-    known = [service.name for service in services]
+    known = list(dict.fromkeys(name for service in services for name in (service.group, service.name)))
     offered = list(dict.fromkeys(profile for service in services for profile in service.profiles))
     for name in names:
         if name not in known:
@@ -69,6 +69,10 @@ def check_names(services: Sequence[Service], names: Collection[str], profiles: C
         if profile not in offered:
             problem = f"no service has the profile {profile!r}{nearest(profile, offered)}"
             raise UsageError(problem, hint=_listed("profiles", offered))
+
+
+def _is_named(service: Service, names: Collection[str]) -> bool:
+    return service.name in names or service.instance_of in names
 
 
 def _has_profile(service: Service, profiles: Collection[str]) -> bool:

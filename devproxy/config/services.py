@@ -14,6 +14,7 @@ RESERVED = "devproxy"  # the name of our own lines in the log
 FRONTEND_NAMES = ("web", "frontend", "client", "ui", "app")
 BACKEND_NAMES = ("api", "server", "backend")
 SIGNALS = ("TERM", "INT", "HUP", "QUIT", "USR1", "USR2", "WINCH", "ABRT", "KILL")
+MAX_INSTANCES = 100
 SOURCES = ("command", "static", "url")
 
 # Keys that would do nothing for a service that we do not start; each is an error there, never ignored.
@@ -85,7 +86,7 @@ def read_service(name: str, table: Table, root: Path) -> Service:
         start=table.choice("start", "auto", Literal["auto", "on-demand", "manual"]),
         optional=table.flag("optional", default=False),
         profiles=table.texts("profiles", 'a list of names of a-z, 0-9, "_" and "-", such as ["full"]', is_name),
-        instances=read_instances(table),
+        instances=table.integer("instances", 1, 1, MAX_INSTANCES),
         stderr=table.choice("stderr", "merged", Literal["merged", "separate"]),
         venv=venv,
     )
@@ -206,12 +207,6 @@ def stop_from(table: Table) -> Stop:
     default = Stop()
     name = table.text("signal", default.signal, f"one of {', '.join(SIGNALS)}", is_signal)
     return Stop(name.removeprefix("SIG"), table.seconds("grace_seconds", default.grace_seconds))
-
-
-def read_instances(table: Table) -> int:
-    instances = table.integer("instances", 1, 1)
-    table.not_yet("instances", instances > 1)
-    return instances
 
 
 def as_command(value: Any) -> str | tuple[str, ...] | None:

@@ -59,6 +59,7 @@ class ServiceStatus:
     optional: bool = False
     required: bool = True  # the session is not ready without it
     given_up: bool = False  # it will not become ready by itself, or waits for one that will not
+    instance_of: str | None = None  # the declared service, if this is one of its instances
     blocked_by: str | None = None  # the service for which it waits in vain, perhaps through others
     waits_for: list[str] = field(default_factory=list)  # the services that are not there yet
     usage: Usage | None = None  # only where it was asked for: it takes a moment

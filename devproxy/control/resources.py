@@ -1,6 +1,7 @@
 """Services, plan, routes, logs and the session: what the API answers in one piece."""
 
 import asyncio
+from dataclasses import replace
 from difflib import get_close_matches
 from typing import Annotated, Any
 
@@ -24,6 +25,7 @@ from devproxy.control.models import (
 from devproxy.control.problems import UnknownService, problem
 from devproxy.control.target import Target
 from devproxy.logs.query import parse_query, read_page
+from devproxy.proxy.balance import BEST_FIRST
 
 
 async def health(request: Request) -> Health:
@@ -127,14 +129,34 @@ async def not_yet(request: Request) -> JSONResponse:
 
 
 def find_service(target: Target, name: str) -> ServiceStatus:
-    """The service of that name. Raises: UnknownService: there is none; the hint has the nearest."""
+    """The service of that name, or the instances of one that has several, as one.
+
+    Raises: UnknownService: there is none; the hint has the nearest.
+    """
     found = {service.name: service for service in target.status().services}
     if name in found:
         return found[name]
+    if instances := [service for service in found.values() if service.instance_of == name]:
+        return as_one(name, instances)
     near = get_close_matches(name, found, n=1)
     known = f"the services are {', '.join(found)}" if found else "this session has no services"
     raise UnknownService(
         f"there is no service '{name}'", hint=f"did you mean '{near[0]}'? ({known})" if near else known
+    )
+
+
+def as_one(name: str, instances: list[ServiceStatus]) -> ServiceStatus:
+    """A service with several instances: as the one of them that will answer first, and what all have in common."""
+    first = min(instances, key=lambda one: BEST_FIRST.index(one.state))
+    return replace(
+        first,
+        name=name,
+        instance_of=None,
+        pid=None,
+        port=None,
+        url=None,
+        restarts=sum(one.restarts for one in instances),
+        given_up=all(one.given_up for one in instances),
     )
 
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from devproxy.config.instances import collapse, ports
 from devproxy.config.model import Config, Kind, Route, Service
 from devproxy.discovery.found import Missing
 
@@ -125,6 +126,7 @@ class Plan:
     def from_config(cls, config: Config) -> "Plan":
         """The plan that a config file spells out, in the same words."""
         source = config.source.name if config.source is not None else "config"
+        config = collapse(config)
         return cls(
             name=config.name,
             root=config.root,
@@ -152,8 +154,16 @@ def from_service(service: Service, root: Path, source: str) -> Planned:
         env_files=tuple(seen_from(root, path) for path in service.env_files),
         watch=service.watch,
         venv=seen_from(root, service.venv) if service.venv is not None else None,
-        reasons=(f"{source}: [services.{service.name}]",),
+        reasons=(f"{source}: [services.{service.name}]", *_instances(service)),
     )
+
+
+def _instances(service: Service) -> tuple[str, ...]:
+    if service.instances == 1:
+        return ()
+    known = ports(service)
+    where = f", ports {known[0]} to {known[-1]}" if known else ""
+    return (f"{service.instances} instances, {service.name}.1 to {service.name}.{service.instances}{where}",)
 
 
 def within(root: Path, path: str) -> Path:

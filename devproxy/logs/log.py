@@ -17,7 +17,7 @@ from devproxy.hub.topic import Topic
 from devproxy.logs import index
 from devproxy.logs.filter import LineFilter
 from devproxy.logs.marks import Marks
-from devproxy.logs.records import Chunk, Record, records_of, trim
+from devproxy.logs.records import Chunk, Record, is_of, records_of, trim
 from devproxy.logs.segments import Segments
 
 OURS = "devproxy"  # the service and the stream of devproxy's own lines
@@ -95,7 +95,7 @@ class Log:
         for _, chunk in reversed(self.topic.since(self.topic.first - 1)):
             if len(found) >= count:
                 break
-            if not services or chunk.service in services:
+            if not services or is_of(chunk.service, services):
                 found.extendleft(reversed(records_of(chunk, self.session_id)))
         if len(found) < count and self.topic.first > 1 and self.directory:
             from devproxy.logs.query import Query, read  # seldom needed, and children wait for this file

@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import Final, Literal, get_args
 from urllib.parse import quote, unquote
 
+from devproxy.logs.records import is_of
+
 Kind = Literal["restart", "ready", "save"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
 FILE: Final = "events"
@@ -62,7 +64,7 @@ def last(directory: Path, kind: str, services: Collection[str] = ()) -> Mark | N
 
 
 def _is_of(mark: Mark, services: Collection[str]) -> bool:
-    return not services or mark.service in services
+    return not services or is_of(mark.service, services)
 
 
 def _newest_first(directory: Path) -> Iterator[Mark]:

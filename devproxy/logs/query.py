@@ -21,7 +21,7 @@ from devproxy.logs import index, marks
 from devproxy.logs.index import Entry
 from devproxy.logs.levels import NAMES, at_least
 from devproxy.logs.moments import parse_moment
-from devproxy.logs.records import LEVELS, Record, records_of
+from devproxy.logs.records import LEVELS, Record, is_of, records_of
 from devproxy.logs.tracebacks import Grouper, Levels, joined
 
 Position = tuple[int, int]  # rank of the session, sequence number
@@ -246,12 +246,13 @@ class Reading:
         return list(found)[-limit:]
 
     def _wanted(self) -> Sequence[str]:
-        return [name for name in self._segments if not self._query.services or name in self._query.services]
+        wanted = self._query.services
+        return [name for name in self._segments if not wanted or is_of(name, wanted)]
 
     def _covers(self, entry: Entry) -> bool:
         query = self._query
         return (
-            (not query.services or entry.service in query.services)
+            (not query.services or is_of(entry.service, query.services))
             and (query.session is None or entry.session == query.session)
             and (query.since is None or entry.time_us >= query.since)
             and (query.until is None or entry.time_us <= query.until)

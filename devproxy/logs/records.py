@@ -3,6 +3,7 @@
 import re
 import time
 from base64 import b64encode
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,11 @@ def records_of(chunk: Chunk, session: str = "") -> list[Record]:
         Record(first + at, time_us, chunk.service, chunk.stream, text, level or detect(text), session, raws.get(at))
         for at, text in enumerate(lines[:-1])
     ]
+
+
+def is_of(service: str, names: Collection[str]) -> bool:
+    """Whether a service is one of those that were named, or an instance of one: "worker" names worker.1 too."""
+    return service in names or service.partition(".")[0] in names
 
 
 def trim(chunk: Chunk, count: int) -> Chunk:

@@ -19,7 +19,7 @@ from devproxy.hub.topic import Subscriber, TopicClosed
 from devproxy.logs import index
 from devproxy.logs.log import Log
 from devproxy.logs.query import SETTLED_US, Query, parse_cursor, read_page
-from devproxy.logs.records import Chunk, Record, records_of
+from devproxy.logs.records import Chunk, Record, is_of, records_of
 from devproxy.logs.tracebacks import Grouper, Levels, joined
 
 BACKLOG: Final = 100
@@ -174,13 +174,13 @@ class Lines:
 
     def encode(self, chunk: Chunk) -> Iterable[bytes]:
         """The events of the lines that are taken, in pieces."""
-        if self._query.services and chunk.service not in self._query.services:
+        if self._query.services and not is_of(chunk.service, self._query.services):
             return ()
         return pieces(self.take(chunk)) if self._query.filters else self._encoder.encode(chunk)
 
     def take(self, chunk: Chunk) -> Iterator[Record]:
         """The records that are taken."""
-        if self._query.services and chunk.service not in self._query.services:
+        if self._query.services and not is_of(chunk.service, self._query.services):
             return
         for each in records_of(chunk, self._session):
             record = replace(each, level=self._levels.of(each))

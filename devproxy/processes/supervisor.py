@@ -138,6 +138,10 @@ class Supervisor:
     def _lives(self) -> dict[str, Life]:
         return {name: service.life for name, service in self.services.items()}
 
+    def named(self, name: str) -> list[str]:
+        """The service of that name, or the instances of one that has several."""
+        return [one for one, spec in self._specs.items() if name in (one, spec.instance_of)]
+
     # -- what people ask
 
     def ask_start(self, name: str) -> None:

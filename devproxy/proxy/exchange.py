@@ -71,7 +71,7 @@ class Exchange:
     __slots__ = (
         "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_edits", "_ends_by_close", "_fail",
         "_head", "_hold", "_keep_alive", "_kind", "_loop", "_over", "_paused", "_pending", "_refused_since", "_retried",
-        "_since", "_timer", "_upstream", "answering", "request",
+        "_since", "_streams_with", "_timer", "_upstream", "answering", "request",
     )  # fmt: skip
 
     def __init__(
@@ -108,6 +108,7 @@ class Exchange:
         self._retried = False
         self._since = 0.0
         self._refused_since = 0.0
+        self._streams_with = upstream  # of several behind one name, the one that answers
         self._timer: asyncio.TimerHandle | None = None
 
     # -- towards the upstream
@@ -290,7 +291,8 @@ class Exchange:
             )
         )
         if response.noted.get(b"content-type", b"").startswith(b"text/event-stream"):
-            self._upstream.streams.add(self)
+            self._streams_with = self._connection.upstream if self._connection is not None else self._upstream
+            self._streams_with.streams.add(self)
         return reader
 
     def client_write(self, data: bytes) -> None:
@@ -399,4 +401,4 @@ class Exchange:
     def _finish(self) -> None:
         self._over = True
         self._end_wait()
-        self._upstream.streams.discard(self)
+        self._streams_with.streams.discard(self)

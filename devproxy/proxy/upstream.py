@@ -6,6 +6,7 @@ happens in the loop's thread, and each state change wakes every request that is 
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
 from devproxy.proxy.framing import BadChunk, ChunkedBody
@@ -13,6 +14,8 @@ from devproxy.proxy.head import MAX_HEAD, BadHead, ResponseHead, parse_response
 
 if TYPE_CHECKING:
     from devproxy.proxy.exchange import Exchange
+
+Address = tuple[str, int]
 
 IDLE_SECONDS = 4.0
 """Idle connections are closed before uvicorn's and Node's five seconds, so that they do not close under us."""
@@ -25,9 +28,14 @@ FRESH_ENOUGH_SECONDS = 1.0
 
 
 class Waiter(Protocol):
-    """A held request."""
+    """Who is told when an upstream changes: a held request, for one."""
 
     def wake(self) -> None: ...
+
+
+class Stream(Protocol):
+    """An event stream that is being relayed."""
+
     def end_stream(self) -> None: ...
 
 
@@ -43,14 +51,14 @@ class Upstream:
         name: str,
         *,
         state: str = "waiting",
-        addresses: tuple[tuple[str, int], ...] = (),
+        addresses: tuple[Address, ...] = (),
         held: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
         self._held = held
         self.state = state
         self.addresses = addresses
-        self.streams: set[Waiter] = set()  # event streams being relayed
+        self.streams: set[Stream] = set()  # event streams being relayed
         self._idle: list[UpstreamConnection] = []
         self._waiting: set[Waiter] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -58,7 +66,7 @@ class Upstream:
 
     # -- what the session says
 
-    def become(self, state: str, addresses: tuple[tuple[str, int], ...] | None = None) -> None:
+    def become(self, state: str, addresses: tuple[Address, ...] | None = None) -> None:
         """The service is now in `state`, reached at `addresses`. Wakes all who wait.
 
         Leaving ready purges the idle connections and ends event streams: a server that is asked to
@@ -93,7 +101,7 @@ class Upstream:
     # -- what exchanges ask
 
     def wait(self, waiter: Waiter) -> None:
-        """Wake `waiter` at the next change of state."""
+        """Wake `waiter` at each change of state, until it leaves."""
         self._waiting.add(waiter)
         self._held()
 
@@ -124,17 +132,21 @@ class Upstream:
 
     def dial(self, exchange: "Exchange") -> None:
         """Open a connection for `exchange`; it gets `connected` or `refused`."""
-        task = asyncio.get_running_loop().create_task(self._dial(exchange))
+        task = asyncio.get_running_loop().create_task(self._dial(exchange, self.targets()))
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
-    async def _dial(self, exchange: "Exchange") -> None:
+    def targets(self) -> "list[tuple[Upstream, Address]]":
+        """Where a dial tries, one after the other, and to whom the connection belongs."""
+        return [(self, address) for address in self.addresses]
+
+    async def _dial(self, exchange: "Exchange", targets: "list[tuple[Upstream, Address]]") -> None:
         loop = asyncio.get_running_loop()
         failure: OSError = ConnectionRefusedError("it has no address yet")
-        for host, port in self.addresses:
+        for owner, (host, port) in targets:
             try:
                 async with asyncio.timeout(DIAL_SECONDS):
-                    _, connection = await loop.create_connection(lambda: UpstreamConnection(self), host, port)
+                    _, connection = await loop.create_connection(partial(UpstreamConnection, owner), host, port)
             except OSError as error:  # a TimeoutError is one
                 failure = error
             else:

@@ -1,6 +1,6 @@
 """What routes lead to: made from the config, and made anew only where the config differs."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +10,7 @@ from devproxy.config.model import Config
 from devproxy.errors import DevproxyError
 from devproxy.gateway.gateway import Backend
 from devproxy.gateway.mount import Mount
+from devproxy.proxy.balance import Balanced
 from devproxy.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ class Backends:
         """
         recipes = _recipes(config)
         kept = {name: made for name, made in self.by_name.items() if recipes.get(name) == self._recipes[name]}
-        made = {name: kept.get(name) or self._make(name, recipe) for name, recipe in recipes.items()}
+        made: dict[str, Backend] = {}
+        for name, recipe in recipes.items():  # those of a group's members come before its own
+            made[name] = kept.get(name) or self._make(name, recipe, made)
         for name, backend in self.by_name.items():
             if name not in kept:
                 self._retired.append(backend)
@@ -64,8 +67,13 @@ class Backends:
             if isinstance(backend, Mount):
                 await backend.close()
 
-    def _make(self, name: str, recipe: Recipe) -> Backend:
+    def _make(self, name: str, recipe: Recipe, made: Mapping[str, Backend]) -> Backend:
         match recipe:
+            case ("instance", _, _, _):
+                return Upstream(name)
+            case ("group", tuple() as names, _, _):
+                members = [member for one in names if isinstance(member := made[one], Upstream)]
+                return Balanced(name, members, held=partial(self._held, name))
             case ("folder", Path() as root, str() as prefix, bool() as inject):
                 return Mount(partial(_static_app, root, prefix, inject, self._content))
             case ("url", str() as url, _, _):
@@ -82,8 +90,13 @@ def _recipes(config: Config) -> dict[str, Recipe]:
             found[declared.name] = ("folder", declared.static, prefix_of(declared.name, config), inject)
         elif declared.url is not None:
             found[declared.name] = ("url", declared.url, None, None)
+        elif declared.instance_of:
+            found[declared.name] = ("instance", None, None, None)
         else:
             found[declared.name] = ("child", None, None, None)
+    for group in dict.fromkeys(declared.instance_of for declared in config.services if declared.instance_of):
+        names = tuple(declared.name for declared in config.services if declared.instance_of == group)
+        found[group] = ("group", names, None, None)
     for route in config.routes:
         for to in route.to:
             found.setdefault(to, ("url", to, None, None))

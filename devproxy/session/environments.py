@@ -21,7 +21,7 @@ def describe(
 
 def declared_in(config: Config, service: Service) -> str:
     """Where a service's `env` stands."""
-    return f"[services.{service.name}] env" if config.source is not None else "discovered"
+    return f"[services.{service.group}] env" if config.source is not None else "discovered"
 
 
 def _variable(name: str, values: tuple[environment.Value, ...], declared: str, *, show_secrets: bool) -> Variable:

@@ -8,14 +8,15 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devproxy import paths
 from devproxy.config.checkout import checkout_of
-from devproxy.config.model import Config
+from devproxy.config.model import Config, Service
 from devproxy.config.selection import Selection, select
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log, Source
@@ -139,19 +140,19 @@ class Launch:
         where = f" (from {self.config.source.name})" if self.config.source is not None else ""
         ours = [declared for declared in self.config.services if declared.url is None]
         if ours:
-            named = [one.name for one in ours if one.static is not None or one.name in self.selection.wanted]
-            starting = f"starting {', '.join(named) or 'nothing yet'} behind {self.origin}"
+            starting = _names(one for one in ours if one.static is not None or one.name in self.selection.wanted)
+            starting = f"starting {starting or 'nothing yet'} behind {self.origin}"
             return f"{self.config.name}{where}: {starting}{self._left_out()}"
         urls = ", ".join(declared.url for declared in self.config.services if declared.url is not None)
         return f"{self.config.name}{where}: {self.origin} stands in front of {urls}"
 
     def _left_out(self) -> str:
         wanted, on_demand = self.selection.wanted, self.selection.on_demand
-        left = [one.name for one in self.config.services if one.command is not None and one.name not in wanted]
-        later = [name for name in left if name in on_demand]
-        never = [name for name in left if name not in on_demand]
-        words = f"; with the first request: {', '.join(later)}" if later else ""
-        return words + (f"; left out: {', '.join(never)} (see devproxy start)" if never else "")
+        left = [one for one in self.config.services if one.command is not None and one.name not in wanted]
+        later = _names(one for one in left if one.name in on_demand)
+        never = _names(one for one in left if one.name not in on_demand)
+        words = f"; with the first request: {later}" if later else ""
+        return words + (f"; left out: {never} (see devproxy start)" if never else "")
 
     @staticmethod
     def hold_signals() -> None:
@@ -178,6 +179,12 @@ class Launch:
 def log_files(config: Config) -> list[Wanted]:
     """The files that the services log into."""
     return [(declared.name, declared.dir, declared.log_files) for declared in config.services if declared.log_files]
+
+
+def _names(services: Iterable[Service]) -> str:
+    """Their names, one a declaration: "api, worker (3)"."""
+    counts = Counter(service.group for service in services)
+    return ", ".join(name if count == 1 else f"{name} ({count})" for name, count in counts.items())
 
 
 def terminal_size() -> tuple[int, int]:

@@ -33,6 +33,7 @@ from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service, Surroundings
 from devproxy.processes.supervisor import RESTING, Supervisor
+from devproxy.proxy.balance import BEST_FIRST
 from devproxy.proxy.exchange import Failure
 from devproxy.proxy.failures import Outage
 from devproxy.proxy.routes import RouteTable
@@ -249,9 +250,9 @@ class Session:
             self._happened(StateChanged(name, life.state, before.state, time.time()))
             if life.state == "ready":
                 self.log.marks.add("ready", name)
-                self._tell_pages("ready", service=name)
+                self._tell_pages("ready", service=service.spec.group)
             elif before.state == "ready":
-                self._tell_pages("down", service=name, state=life.state)
+                self._tell_pages("down", service=service.spec.group, state=life.state)
         sentence, level = words.change_words(name, before, life, ready_seconds=service.ready_seconds, note=service.note)
         if sentence:
             self.log.say(sentence, level=level)
@@ -276,7 +277,8 @@ class Session:
 
     def _held(self, name: str) -> None:
         """A request waits for a service."""
-        self.supervisor.ask_on_demand(name)
+        for each in self.supervisor.named(name):
+            self.supervisor.ask_on_demand(each)
 
     def _asked(self, service: Service) -> None:
         """A service has asked a question, and nobody answers."""
@@ -311,20 +313,26 @@ class Session:
             lines.close()
 
     def _describe(self, name: str, failure: Failure) -> Outage:
-        service = self.supervisor.services.get(name)
+        service = self._spokesman(name)
         if service is None:
             url = next((declared.url for declared in self.config.services if declared.name == name), None)
             return outages.describe(failure, service=name, life=None, port=None, url=url or name)
-        records = self.log.last_lines(name, outages.LINES)
+        own = service.spec.name
+        records = self.log.last_lines(own, outages.LINES)
         return outages.describe(
             failure,
             service=name,
             life=service.life,
             port=service.port,
-            waits_for=words.waits_words(self.supervisor.waits_for(name)),
+            waits_for=words.waits_words(self.supervisor.waits_for(own)),
             lines=[record.text for record in records],
-            traceback=[record.text for record in last_traceback(self.log.last_lines(name, 200))],
+            traceback=[record.text for record in last_traceback(self.log.last_lines(own, 200))],
         )
+
+    def _spokesman(self, name: str) -> Service | None:
+        """The service of that name; of several instances, the one by whose state they are judged."""
+        services = [self.supervisor.services[one] for one in self.supervisor.named(name)]
+        return min(services, key=lambda service: BEST_FIRST.index(service.life.state), default=None)
 
     # -- files
 
@@ -343,4 +351,4 @@ class Session:
 
 def _listens(declared: Declared, routed: set[str]) -> bool:
     """Whether listening is what makes it ready."""
-    return declared.name in routed or declared.kind in ("frontend", "backend", "fullstack")
+    return declared.group in routed or declared.kind in ("frontend", "backend", "fullstack")

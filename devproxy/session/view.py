@@ -64,8 +64,10 @@ class SessionView:
 
     def greeting(self) -> dict[str, Any]:
         session = self._session
-        unready = [name for name, service in session.supervisor.services.items() if service.life.state != "ready"]
-        return {"content": session.content_version(), "unready": unready}
+        services = session.supervisor.services.values()
+        ready = {service.spec.group for service in services if service.life.state == "ready"}
+        unready = dict.fromkeys(service.spec.group for service in services if service.spec.group not in ready)
+        return {"content": session.content_version(), "unready": list(unready)}
 
     def status(self) -> SessionStatus:
         session = self._session
@@ -109,6 +111,7 @@ class SessionView:
             required=self._session.supervisor.is_required(declared.name),
             given_up=self._session.supervisor.has_given_up(declared.name),
             waits_for=[wait.service for wait in waits],
+            instance_of=declared.instance_of or None,
             blocked_by=next((wait.culprit for wait in waits if wait.is_vain), None),
         )
 
@@ -131,7 +134,11 @@ class SessionView:
         return await why.with_usage(self._session, self.status())
 
     async def explain(self, service: str) -> Explanation:
-        return await why.explain(self._session, service)
+        supervisor = self._session.supervisor
+        instances = [supervisor.services[name] for name in supervisor.named(service)]
+        unready = (one.spec.name for one in instances if one.life.state != "ready")
+        first = instances[0].spec.name if instances else service
+        return await why.explain(self._session, next(unready, first))
 
     def plan(self) -> dict[str, Any]:
         return self._session.plan
@@ -163,9 +170,7 @@ class SessionView:
 
     def env(self, service: str, *, show_secrets: bool) -> Environment:
         session = self._session
-        found = session.supervisor.services.get(service)
-        if found is None:
-            raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
+        found = self._instances(service)[0]
         pid, environment = (found.child.pid, found.environment) if found.child is not None else (None, None)
         environment = environment or found.next_environment()
         declared = declared_in(session.config, found.spec)
@@ -185,9 +190,9 @@ class SessionView:
 
     async def _ask(self, service: str, ask: Callable[[str], None]) -> None:
         """Ask, and return once the service's life shows it, and those of what it depends on."""
-        self._running(service)
+        for each in self._instances(service):
+            ask(each.spec.name)
         services = self._session.supervisor.services
-        ask(service)
         while not all(each.is_idle for each in services.values()):  # noqa: ASYNC110 - not a wait on time: turns of the loop
             await asyncio.sleep(0)  # their tasks handle what they were told in the loop's next turns
 
@@ -201,12 +206,21 @@ class SessionView:
             later=list(changes.later),
         )
 
-    def _running(self, service: str) -> Service:
-        """The service of that name. Raises: UsageError: it is a folder or a URL, and has no process."""
-        found = self._session.supervisor.services.get(service)
-        if found is None:
+    def _instances(self, service: str) -> list[Service]:
+        """The service of that name, or its instances. Raises: UsageError: it is a folder or a URL."""
+        supervisor = self._session.supervisor
+        found = [supervisor.services[name] for name in supervisor.named(service)]
+        if not found:
             raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
         return found
+
+    def _running(self, service: str) -> Service:
+        """The one service of that name. Raises: UsageError: it has no process, or several."""
+        found = self._instances(service)
+        if len(found) > 1:
+            names = ", ".join(one.spec.name for one in found)
+            raise UsageError(f"{service} has {len(found)} instances", hint=f"name one of them: {names}")
+        return found[0]
 
     def stop_session(self) -> None:
         self._session.end()

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from devproxy.config.changes import AT_ONCE, LATER, SWAPPED, Changes, compare
+from devproxy.config.instances import expand
 from devproxy.config.model import Bus, Capture, Config, Hold, Logs, Ready, Reload, Route, Service, Stop
 
 ROOT = Path("/shop")
@@ -29,18 +30,19 @@ def test_the_same_config_changes_nothing() -> None:
 
 RESTARTS = [
     {"command": "other"}, {"kind": "worker"}, {"dir": ROOT / "below"}, {"port": 8000}, {"env": {"A": "1"}},
-    {"env_files": (ROOT / ".env",)}, {"ready": Ready(started=True)}, {"instances": 2}, {"stderr": "separate"},
+    {"env_files": (ROOT / ".env",)}, {"ready": Ready(started=True)}, {"stderr": "separate"},
     {"venv": ROOT / ".venv"},
 ]  # fmt: skip
 AT_ONCE_VALUES: list[dict[str, Any]] = [
     {"depends_on": {"db": "ready"}}, {"log_files": ("log/dev.log",)}, {"optional": True}, {"profiles": ("full",)},
     {"restart": "always"}, {"start": "manual"}, {"stop": Stop(grace_seconds=1)}, {"watch": ("*.py",)},
+    {"instances": 2},
 ]  # fmt: skip
 
 
 def test_every_key_of_a_service_is_on_one_of_the_two_lists() -> None:
     """A key that is new in the model restarts its service until somebody says that it need not."""
-    of_other_kinds = {"name", "static", "url"}
+    of_other_kinds = {"name", "instance_of", "static", "url"}
     listed = {key for one in (*RESTARTS, *AT_ONCE_VALUES) for key in one}
     assert {key.name for key in fields(Service)} == listed | of_other_kinds
     assert {key for one in AT_ONCE_VALUES for key in one} == AT_ONCE
@@ -55,6 +57,12 @@ def test_what_its_process_sees_restarts_that_service_alone(key: dict[str, Any]) 
 @pytest.mark.parametrize("key", AT_ONCE_VALUES, ids=lambda key: next(iter(key)))
 def test_what_only_we_look_at_changes_at_once(key: dict[str, Any]) -> None:
     assert compare(config(service()), config(service(**key))) == Changes(swaps=("api",))
+
+
+def test_one_instance_more_is_one_service_more() -> None:
+    two, three = (config(*expand([service(port=8000, instances=count)])) for count in (2, 3))
+    assert compare(two, three) == Changes(starts=("api.3",), swaps=("api.1", "api.2"))
+    assert compare(three, two) == Changes(stops=("api.3",), swaps=("api.1", "api.2"))
 
 
 def test_services_come_and_go() -> None:

@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from devproxy.config.dump import to_toml
+from devproxy.config.instances import expand
 from devproxy.config.load import load
 from devproxy.config.model import Config, FieldEdits, Hold, Logs, Ready, Reload, Route, Service, Stop
 
@@ -69,13 +70,14 @@ def services(draw: st.DrawFn, root: Path, name: str, earlier: list[str], port: i
         optional=optional,
         stderr=draw(st.sampled_from(["merged", "separate"])),
         venv=draw(st.sampled_from([None, root / "environment"])),
+        instances=draw(st.sampled_from([1, 1, 3])),
     )
 
 
 @st.composite
 def configs(draw: st.DrawFn, root: Path) -> Config:
     names = draw(st.lists(NAME, max_size=4, unique=True))
-    made = [draw(services(root, name, names[:index], 5000 + index)) for index, name in enumerate(names)]
+    made = [draw(services(root, name, names[:index], 5000 + 10 * index)) for index, name in enumerate(names)]
     targets = [service.name for service in made if service.command is None or service.port is not None]
     route = st.builds(
         Route,
@@ -125,7 +127,9 @@ def test_what_was_written_reads_back(root: Path, data: st.DataObject) -> None:
     config = data.draw(configs(root))
     names = [f"services.{service.name}" for service in config.services]
     comments = data.draw(st.dictionaries(st.sampled_from([*names, "routes.0"]), st.text(max_size=20)))
-    assert read_back(to_toml(config, comments), root) == config
+    running = replace(config, services=expand(config.services))
+    assert read_back(to_toml(config, comments), root) == running
+    assert to_toml(running, comments) == to_toml(config, comments)
 
 
 def test_a_discovered_project_is_written_as_a_person_would(root: Path) -> None:
