@@ -100,6 +100,8 @@ def facts_of(found: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
         yield "waits for", f"{one['service']} ({one['condition']}), which is {one['state']}{reason}"
     if found["probe"] and service["state"] in ("starting", "restarting", "failing"):
         yield "ready when", found["probe"]
+    if found["answer"]:
+        yield "so far", found["answer"]
     if last := service["last_exit"]:
         yield "last exit", f"{exit_words(last)}, {age(last['time'], now)} ago, at {clock(last['time'])}"
     if service["restarts"]:

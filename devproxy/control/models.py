@@ -144,7 +144,8 @@ class Explanation:
     """`api/services/NAME/why`: all that is known of a service's state.
 
     processes: parents before their children; source: where its command stands; cause: what started it;
-    probe: what tells that it is ready; lines: log records, if it is down.
+    probe: what tells that it is ready; answer: what that got back so far, while it is asked; lines: log records,
+    if it is down.
     """
 
     schema: int = field(default=SCHEMA, kw_only=True)
@@ -159,6 +160,7 @@ class Explanation:
     declared_port: int | str | None = None
     cause: str | None = None
     probe: str | None = None
+    answer: str | None = None
     lines: list[dict[str, Any]] = field(default_factory=list)
     advice: list[Advice] = field(default_factory=list)
 

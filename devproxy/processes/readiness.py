@@ -62,13 +62,14 @@ def is_declared(ready: Ready) -> bool:
     return bool(ready.http or ready.port or ready.log or ready.command or ready.started)
 
 
-async def wait_ready(ready: Ready, subject: Subject) -> Readiness:
+async def wait_ready(ready: Ready, subject: Subject, probe: "Probe | None" = None) -> Readiness:
     """Wait until the service may take traffic.
 
+    Args: probe: a new one of this subject, for who wants to know meanwhile what has come back.
     Raises: NotReady: `ready.timeout_seconds` passed.
     Cancel: safe at any point.
     """
-    probe = Probe(subject)
+    probe = probe or Probe(subject)
     try:
         async with asyncio.timeout(ready.timeout_seconds):
             return await probe.by(ready)
@@ -99,6 +100,11 @@ class Probe:
         if ready.started or not (ready.port or self._subject.listens):
             return Readiness()
         return await self._listening()
+
+    @property
+    def has_seen(self) -> bool:
+        """Whether anything has come back, or not come, yet."""
+        return bool(self._what)
 
     def failure(self) -> str:
         """What was probed, what came back, and for how long: "GET http://… answered 503 for 60 s"."""

@@ -45,6 +45,7 @@ from devproxy.processes.lifecycle import (
 )
 from devproxy.processes.probe_command import Outcome, run_probe
 from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, is_declared, wait_ready
+from devproxy.processes.readiness import Probe as Probing
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.start import Source, Started, Starter
 from devproxy.processes.terminal import Terminal
@@ -106,6 +107,7 @@ class Service:
         self._later: list[Callable[[], None]] = []  # what waits for the loop
         self._tasks: asyncio.TaskGroup | None = None
         self._probe: asyncio.Task[None] | None = None
+        self._asking: Probing | None = None
         self._retry: asyncio.TimerHandle | None = None
         self._sources: Mapping[str, Source] = {}
         self._unfinished: Mapping[str, Unfinished] = {}  # by stream, while a child runs
@@ -125,6 +127,11 @@ class Service:
     def listens(self) -> bool:
         """Whether listening is what makes it ready, unless it says otherwise."""
         return self._listens
+
+    @property
+    def answer(self) -> str | None:
+        """What its readiness probe got back so far; None: nobody asks, or nothing yet."""
+        return self._asking.failure() if self._asking is not None and self._asking.has_seen else None
 
     @property
     def is_idle(self) -> bool:
@@ -393,11 +400,14 @@ class Service:
         self.tell(BecameReady(generation))
 
     async def _probed(self, subject: Subject, generation: int) -> Readiness | None:
+        self._asking = probe = Probing(subject)
         try:
-            return await wait_ready(self.spec.ready, subject)
+            return await wait_ready(self.spec.ready, subject, probe)
         except NotReady as error:
             self.tell(BecameUnready(generation, str(error)))
             return None
+        finally:
+            self._asking = None
 
     def _printed(self, pattern: re.Pattern[str]) -> "asyncio.Future[None]":
         return asyncio.ensure_future(self._around.printed(self.spec.name, pattern, self.first_line))

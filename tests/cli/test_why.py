@@ -37,6 +37,7 @@ STORY: dict[str, Any] = {
     "blockers": [{"service": "db", "condition": "ready", "state": "crashed", "message": "exited with code 1"}],
     "command": ["npm", "run", "dev"], "static": None, "dir": "backend", "source": "devproxy.toml:12", "reasons": [],
     "declared_port": 8000, "cause": "a save of main.py", "probe": "it listens on port 8000, within 60 s",
+    "answer": None,
     "lines": [{"text": "Traceback", "ansi": "\x1b[31mTraceback\x1b[0m"}, {"text": "bad\x1b[2J" + "y" * 90}],
     "advice": [{"what": "all that it printed", "command": "devproxy logs api"}, {"what": "start it again", "command": "devproxy restart api"}],
 }  # fmt: skip

@@ -3,6 +3,8 @@
 import asyncio
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -46,6 +48,11 @@ kind = "worker"
 command = "true"
 depends_on = { broken = "exited-ok" }
 
+[services.mute]
+kind = "backend"
+command = "sleep 60"
+port = MUTE
+
 [services.site]
 static = "dist"
 
@@ -61,41 +68,51 @@ def told(session: RunningDevproxy, name: str) -> dict[str, Any]:
 
 
 def test_all_that_is_known_of_each_state(tmp_path: Path, devproxy: Start) -> None:
-    port = free_port()
-    write_config(tmp_path, CONFIG.replace("PORT", str(port)))
+    port, mute = free_port(), free_port()
+    write_config(tmp_path, CONFIG.replace("PORT", str(port)).replace("MUTE", str(mute)))
     session = devproxy(tmp_path)
     session.wait_for("api is ready")
     session.wait_for("grandchild")
     session.wait_for("broken exited with code 1")
     session.wait_for("killed was ended by SIGSEGV")
 
-    api = told(session, "api")
+    with ThreadPoolExecutor() as threads:  # at once, as each takes half a second
+        names = ("api", "parent", "broken", "killed", "mute", "late", "site")
+        found = dict(zip(names, threads.map(partial(told, session), names), strict=True))
+    api = found["api"]
     pid = api["service"]["pid"]
     assert (api["service"]["state"], api["cause"], api["source"]) == ("ready", "devproxy up", "devproxy.toml:3")
     assert api["service"]["usage"]["listens"] == [{"address": "127.0.0.1", "port": port, "pid": pid}]
     assert [one["pid"] for one in api["processes"]] == [pid]
     assert (api["declared_port"], api["probe"]) == (port, f"it listens on port {port}, within 60 s")
-    assert (api["advice"], api["lines"], api["blockers"]) == ([], [], [])
+    assert (api["advice"], api["lines"], api["blockers"], api["answer"]) == ([], [], [], None)
+    with Client(tmp_path) as client:
+        given = client.get("/api/services/api/env")
+    assert (given["pid"], given["env"]["PORT"]) == (pid, str(port))
 
-    parent = told(session, "parent")
+    parent = found["parent"]
     assert [(one["depth"], one["escaped"]) for one in parent["processes"]] == [(0, False), (1, True)]
     assert parent["processes"][1]["parent"] == parent["service"]["pid"]
     assert parent["service"]["usage"]["processes"] == 2
 
-    broken = told(session, "broken")
+    broken = found["broken"]
     assert (broken["service"]["state"], broken["service"]["last_exit"]["words"]) == ("crashed", "exit 1")
     assert [one["text"] for one in broken["lines"]] == ["1", "no such table"]
     assert (broken["processes"], broken["service"]["usage"]) == ([], None)
 
-    assert told(session, "killed")["service"]["last_exit"]["words"] == "killed by SIGSEGV (11)"
+    assert found["killed"]["service"]["last_exit"]["words"] == "killed by SIGSEGV (11)"
 
-    late = told(session, "late")
+    mute_ = found["mute"]
+    assert (mute_["service"]["state"], mute_["probe"]) == ("starting", f"it listens on port {mute}, within 60 s")
+    assert mute_["answer"].startswith(f"nothing of its tree listens on {mute} for ")
+
+    late = found["late"]
     assert (late["service"]["state"], late["service"]["waits_for"], late["cause"]) == ("waiting", ["broken"], None)
     [blocker] = late["blockers"]
     assert (blocker["service"], blocker["condition"], blocker["state"]) == ("broken", "exited-ok", "crashed")
     assert late["advice"][0]["command"] == "devproxy why broken"
 
-    site = told(session, "site")
+    site = found["site"]
     assert (site["service"]["state"], site["static"], site["processes"]) == ("ready", "dist", [])
 
     with Client(tmp_path) as client:
