@@ -59,6 +59,10 @@ class Screen:
             if in_foreground():
                 self._modes = stack.enter_context(CharacterMode())
                 self._listen(session, stack)
+            loop = asyncio.get_running_loop()
+            loop.add_signal_handler(signal.SIGWINCH, session.resize)
+            stack.callback(loop.remove_signal_handler, signal.SIGWINCH)
+            session.resize()  # as it is now: the first children started before anybody heard of changes
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
                 beside = [tasks.create_task(self._block(session)), tasks.create_task(self._follow_unfinished(session))]
@@ -165,9 +169,7 @@ class Screen:
         loop.add_reader(stdin, self._key, stdin, keys, session)
         stack.callback(loop.remove_reader, stdin)
         loop.add_signal_handler(signal.SIGTSTP, self._suspend, session)
-        loop.add_signal_handler(signal.SIGWINCH, self._resized, session)
         stack.callback(loop.remove_signal_handler, signal.SIGTSTP)
-        stack.callback(loop.remove_signal_handler, signal.SIGWINCH)
 
     def _key(self, stdin: int, keys: Keys, session: "Session") -> None:
         data = os.read(stdin, 64)
@@ -209,9 +211,6 @@ class Screen:
         session.supervisor.pause(signal.SIGCONT)
         if self._modes is not None and in_foreground():
             self._modes.enter()
-
-    def _resized(self, session: "Session") -> None:
-        session.resize()
 
 
 def _settled(session: "Session", name: str) -> bool:

@@ -98,7 +98,7 @@ class Service:
         self.cause: Event | None = None  # what had it started last
         self.environment: Environment | None = None  # of the child started last
         self.child: Child | None = None
-        self.terminal = Terminal()
+        self.terminal = Terminal(surroundings.starter.size)
         self.gate: Callable[[], Coroutine[Any, Any, None]] | None = None  # awaited before it claims its port
         self.life = Life(_rules(spec))
         self._around = surroundings
@@ -171,10 +171,6 @@ class Service:
         """Pass a job-control signal on to the whole tree."""
         if self.child is not None:
             self._tree_of(self.child).signal(number)
-
-    def resize(self, columns: int, rows: int) -> None:
-        """The terminal's window has another size."""
-        self.terminal.resize(columns, rows)
 
     async def run(self) -> None:
         """Own the service until cancelled."""

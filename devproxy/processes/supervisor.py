@@ -235,10 +235,10 @@ class Supervisor:
         for service in self._all():
             service.pause(number)
 
-    def resize(self, columns: int, rows: int) -> None:
+    def resize(self) -> None:
         """The terminal's window has another size."""
         for service in self._all():
-            service.resize(columns, rows)
+            service.terminal.resize()
 
     def still_alive(self) -> list[str]:
         """The services whose trees are not gone yet."""

@@ -8,7 +8,7 @@ output and is told so; the child waits for nobody. Who types faster than the chi
 """
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Final
 
@@ -25,11 +25,14 @@ Seen = bytes | str
 
 
 class Terminal:
-    """The terminal of one service; the service connects its children to it, one after another."""
+    """The terminal of one service; the service connects its children to it, one after another.
 
-    def __init__(self) -> None:
+    Args: size: columns and rows, while nobody who is attached brings other ones along.
+    """
+
+    def __init__(self, size: Callable[[], tuple[int, int]]) -> None:
         self._child: Child | None = None
-        self._size: tuple[int, int] | None = None  # while nobody who is attached has one
+        self._size = size
         self._attached: dict[Attached, tuple[int, int] | None] = {}  # whose size came last is the last
         self._seen: Topic[Seen] = Topic(BEHIND_CHUNKS, max_size=BEHIND_BYTES)
         self._closed = False
@@ -60,15 +63,14 @@ class Terminal:
         finally:
             attached.seen.close()
             del self._attached[attached]
-            self._apply_size()
+            self.resize()
 
     # -- the service's side
 
     def connect(self, child: Child) -> None:
         """It has a child, whose terminal this is."""
         self._child = child
-        if any(self._attached.values()):
-            self._apply_size()
+        self.resize()
 
     def disconnect(self) -> None:
         """The child's terminal is about to be closed."""
@@ -85,10 +87,10 @@ class Terminal:
         if self._attached and not self._closed:
             self._seen.publish(sentence)
 
-    def resize(self, columns: int, rows: int) -> None:
-        """The size it has while nobody who is attached brings one along."""
-        self._size = columns, rows
-        self._apply_size()
+    def resize(self) -> None:
+        """A window that shows it may have another size. (The child hears of it only if it has.)"""
+        if self._child is not None:
+            self._child.resize(*next((size for size in reversed(self._attached.values()) if size), self._size()))
 
     def close(self) -> None:
         """The session ends, and with it every attachment."""
@@ -100,12 +102,7 @@ class Terminal:
     def _take_size(self, attached: "Attached", size: tuple[int, int]) -> None:
         del self._attached[attached]
         self._attached[attached] = size
-        self._apply_size()
-
-    def _apply_size(self) -> None:
-        size = next((size for size in reversed(self._attached.values()) if size), self._size)
-        if self._child is not None and size is not None:
-            self._child.resize(*size)
+        self.resize()
 
     async def _type(self, data: bytes) -> None:
         async with self._typing:  # what two type does not mix in the middle

@@ -5,7 +5,6 @@ The session (session.py) takes everything over.
 """
 
 import os
-import shutil
 import signal
 import time
 from collections import Counter
@@ -29,15 +28,13 @@ from devproxy.session.claims import Claims, Manners
 from devproxy.session.custody import Custody
 from devproxy.session.front import bind_front
 from devproxy.session.place import Place
+from devproxy.session.window import window_size
 
 if TYPE_CHECKING:
     from devproxy.session.reloading import Project
 
 ENDING_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """Ctrl-C, a polite kill, and the terminal that was closed: all end a session in the same way."""
-
-PREFIX_COLUMNS = 12
-"""What the prefix of a line takes of the terminal's width."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +89,7 @@ class Launch:
             session=place.id,
             origin=self.origin,
             shell=dict(os.environ),
-            size=terminal_size,
+            size=partial(window_size, [service.name for service in config.services]),
             guard=self.custody,
             source=self.log.source,
             last_line=lambda: self.log.topic.last,
@@ -185,9 +182,3 @@ def _names(services: Iterable[Service]) -> str:
     """Their names, one a declaration: "api, worker (3)"."""
     counts = Counter(service.group for service in services)
     return ", ".join(name if count == 1 else f"{name} ({count})" for name, count in counts.items())
-
-
-def terminal_size() -> tuple[int, int]:
-    """Columns and rows for the children's terminals: ours, less the prefix."""
-    columns, rows = shutil.get_terminal_size((100, 24))
-    return max(40, columns - PREFIX_COLUMNS), rows

@@ -39,7 +39,7 @@ from devproxy.proxy.failures import Outage
 from devproxy.proxy.routes import RouteTable
 from devproxy.session import outages, words
 from devproxy.session.backends import Backends
-from devproxy.session.launch import ENDING_SIGNALS, Launch, log_files, terminal_size
+from devproxy.session.launch import ENDING_SIGNALS, Launch, log_files
 from devproxy.session.reloading import Project, Reloading, running_config
 from devproxy.session.view import SessionView
 from devproxy.session.watching import Watching
@@ -211,7 +211,7 @@ class Session:
 
     def resize(self) -> None:
         """The terminal's window has another size."""
-        self.supervisor.resize(*terminal_size())
+        self.supervisor.resize()
 
     @property
     def urls(self) -> list[str]:

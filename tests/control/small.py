@@ -53,7 +53,7 @@ class SmallSession:
         self.log = Log(log_directory, BOOT, Logs())
         self.events: Topic[Event] = Topic(4)
         self.live: Topic[dict[str, Any]] = Topic(16)
-        self.terminals = {"web": Terminal(), "api": Terminal()}
+        self.terminals = {"web": Terminal(lambda: (80, 24)), "api": Terminal(lambda: (80, 24))}
         self.pid = os.getpid()
         self.was_told_to_stop = False
         self.fails_to_start = False

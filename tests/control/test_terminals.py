@@ -179,5 +179,5 @@ def test_a_number_of_lines_is_a_small_number(value: str) -> None:
     [('{"columns": 80, "rows": 24}', True), ('{"columns": -1, "rows": "x"}', True), ('{"end": true}', False), ("[1]", False), ("{", False)],
 )  # fmt: skip
 def test_a_text_message_is_a_size_or_the_end(text: str, goes_on: bool) -> None:
-    with Terminal().attach() as attached:
+    with Terminal(lambda: (80, 24)).attach() as attached:
         assert obey(text, attached) is goes_on

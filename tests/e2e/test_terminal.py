@@ -6,7 +6,7 @@ import shlex
 import sys
 import termios
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -17,9 +17,11 @@ from devproxy.processes.child import Child, Command, spawn
 from tests.support import free_port, until
 from tests.support.devproxy import is_alive
 
-SERVICES = (
-    "ticker: echo ticker is here; while :; do sleep 0.05; echo tick; done\nidle: echo idle is here; exec sleep 600\n"
-)
+SERVICES = {
+    "ticker": "echo ticker is here; while :; do sleep 0.05; echo tick; done",
+    "idle": "echo idle is here; exec sleep 600",
+}
+"""None of them has a port: what else runs on this machine is in nobody's way."""
 
 
 class Terminal:
@@ -76,10 +78,10 @@ class Terminal:
 
 
 @contextmanager
-def terminal(project: Path, services: str | None = SERVICES) -> Iterator[Terminal]:
-    """A shell with job control, in the project's folder; services: what runs there, None: as it is."""
-    if services is not None:
-        (project / "Procfile").write_text(services)
+def terminal(project: Path, services: Mapping[str, str] = SERVICES) -> Iterator[Terminal]:
+    """A shell with job control, in the project's folder. Args: services: what runs there, by name."""
+    tables = [f"[services.{name}]\nkind = 'worker'\ncommand = '{line}'\n" for name, line in services.items()]
+    (project / "devproxy.toml").write_text("".join(tables))
     environment = {**os.environ, "PS1": "$ ", "TERM": "xterm-256color"}
     child = spawn(Command(["sh", "-i"], project, environment))
     shell = Terminal(child)
@@ -153,9 +155,23 @@ def test_a_closed_window_ends_everything(tmp_path: Path) -> None:
         until(lambda: not any(is_alive(process) for process in tree), within=20)
 
 
-ASK = """ask: exec {python} ask.py
-ticker: echo ticker is here; while :; do sleep 0.05; echo tick; done
-"""
+def test_a_window_of_another_size_is_told_to_the_services(tmp_path: Path) -> None:
+    (tmp_path / "size.py").write_text(
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGWINCH, lambda *_: os.write(1, b'%d by %d\\n' % os.get_terminal_size(0)))\n"
+        "print('here', flush=True)\n"
+        "while True: time.sleep(0.02)\n"
+    )
+    with terminal(tmp_path, {"size": f"exec {sys.executable} size.py"}) as shell:
+        up(shell)
+        shell.see("size     | here")
+        shell.child.resize(100, 40)
+        shell.see(f"size     | {100 - len('devproxy | ')} by 40")
+        shell.type("q")
+        shell.see("status=0")
+
+
+ASK = {"ask": f"exec {sys.executable} ask.py", "ticker": SERVICES["ticker"]}
 QUESTIONS = """
 answer = input("Continue? [y/N] ")
 print(f"you said {answer}", flush=True)
@@ -173,7 +189,7 @@ def attach(shell: Terminal) -> None:
 
 def test_a_question_stands_below_the_lines_of_others_and_is_told_when_nobody_answers(tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(QUESTIONS)
-    with terminal(tmp_path, ASK.format(python=sys.executable)) as shell:
+    with terminal(tmp_path, ASK) as shell:
         up(shell)
         shell.see("ask      | Continue? [y/N] ")
         shell.see("devproxy | ask waits for input: devproxy attach ask")
@@ -187,7 +203,7 @@ def test_a_question_stands_below_the_lines_of_others_and_is_told_when_nobody_ans
 
 def test_who_attaches_answers_a_question_and_debugs_and_leaves_it_running(tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(QUESTIONS)
-    with terminal(tmp_path, ASK.format(python=sys.executable)) as first, terminal(tmp_path, None) as second:
+    with terminal(tmp_path, ASK) as first, terminal(tmp_path, ASK) as second:
         up(first)
         attach(second)
         second.see("Continue? [y/N] ")
@@ -215,7 +231,7 @@ def test_who_attaches_answers_a_question_and_debugs_and_leaves_it_running(tmp_pa
 
 def test_a_session_that_dies_gives_the_terminal_back(tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(QUESTIONS)
-    with terminal(tmp_path, ASK.format(python=sys.executable)) as first, terminal(tmp_path, None) as second:
+    with terminal(tmp_path, ASK) as first, terminal(tmp_path, ASK) as second:
         up(first)
         attach(second)
         first.session.kill()

@@ -89,6 +89,7 @@ class Stage:
         self.reaper = Reaper()
         self.states: list[tuple[str, str]] = []
         self.lines_at: dict[tuple[str, str], list[str]] = {}  # what a service had printed as a state began
+        self.size = (90, 30)  # of the window
         self.asked: list[str] = []  # the services that were said to wait for input
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
@@ -102,7 +103,7 @@ class Stage:
             session=self.session,
             origin="http://localhost:4400",
             shell=dict(os.environ),
-            size=lambda: (90, 30),
+            size=lambda: self.size,
             guard=self,
             source=self.log.source,
             starting=lambda name: None,

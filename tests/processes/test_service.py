@@ -85,13 +85,15 @@ def test_one_that_prints_into_files_only_is_not_hung_up_on(tmp_path: Path) -> No
 
 def test_the_window_may_change_its_size(tmp_path: Path) -> None:
     source = (
-        "import os, signal\nsignal.signal(signal.SIGWINCH, lambda *_: print(*os.get_terminal_size(0), flush=True))\n"
-        "print('first', *os.get_terminal_size(0), flush=True)\nwhile True: signal.pause()"
+        "import os, signal, time\n"
+        "signal.signal(signal.SIGWINCH, lambda *_: os.write(1, b'%d %d\\n' % os.get_terminal_size(0)))\n"
+        "print('first', *os.get_terminal_size(0), flush=True)\nwhile True: time.sleep(0.02)"
     )
 
     async def scene(stage: Stage) -> None:
         await stage.line("first 90 30")
-        stage.it.resize(70, 20)
+        stage.size = (70, 20)
+        stage.it.terminal.resize()
         await stage.line("70 20")
 
     play(scene, spec(tmp_path, python(source)))

@@ -134,7 +134,8 @@ def test_two_see_the_same_and_both_may_type(tmp_path: Path) -> None:
 def test_its_size_is_that_of_who_came_last_and_then_ours_again(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await stage.line("size 90 30")
-        stage.it.resize(91, 31)
+        stage.size = (91, 31)
+        stage.supervisor.resize()
         await stage.line("size 91 31")
         with stage.it.terminal.attach() as one:
             one.resize(100, 40)
@@ -142,7 +143,8 @@ def test_its_size_is_that_of_who_came_last_and_then_ours_again(tmp_path: Path) -
             with stage.it.terminal.attach() as other:
                 other.resize(120, 50)
                 await stage.line("size 120 50")
-                stage.it.resize(92, 32)  # our own window: it is not what is looked at
+                stage.size = (92, 32)  # our own window: it is not what is looked at
+                stage.supervisor.resize()
                 stage.supervisor.ask_restart("it")
                 await auntil(lambda: stage.lines().count("size 120 50") > 1)
             await auntil(lambda: stage.lines().count("size 100 40") > 1)
@@ -220,7 +222,7 @@ def test_nobody_is_told_that_it_waits_while_somebody_is_attached(tmp_path: Path)
 
 
 def test_the_end_of_the_session_ends_it(tmp_path: Path) -> None:
-    with Terminal().attach() as attached:
+    with Terminal(lambda: (80, 24)).attach() as attached:
         attached.resize(80, 24)  # nobody is there
     ended: list[bool] = []
 
