@@ -31,7 +31,7 @@ HOMES = {
     "uvicorn": {"gateway"},
     "watchfiles": {"watch"},
     "psutil": {"ports", "processes"},
-    "httpx": {"processes", "proxy", "cli"},
+    "httpx": {"proxy", "cli"},
     "uvloop": {"session"},
     "dotenv": {"processes"},
 }

@@ -159,6 +159,7 @@ def check_one_source(table: Table) -> None:
         table.wrong(sources[1], f"expected only one of command, static and url; {sources[0]} is there too")
     elif "command" not in sources:
         refused = COMMAND_ONLY if "url" in sources else (*COMMAND_ONLY, "ready")
+        table.not_yet("ready", "url" in sources and table.has("ready"))
         for key in filter(table.has, refused):
             table.wrong(key, f"only a service with a command has it; this one has {sources[0]}")
 

@@ -233,7 +233,7 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
             return _ended(replace(life, reason=reason), Exit(code=127), 0.0, retry=False)
         case BecameReady() if life.state in ("starting", "failing") and life.next is None:
             return replace(life, state="ready", reason="", backoff=None), []
-        case BecameUnready(_, reason) if life.state in ("starting", "ready") and life.next is None:
+        case BecameUnready(_, reason) if life.state in ("starting", "ready", "failing") and life.next is None:
             return replace(life, state="failing", reason=reason), []
         case Exited(_, exit_, lived) if life.alive:
             return _ended(replace(life, reason=""), exit_, lived, retry=True)

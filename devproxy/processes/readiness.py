@@ -9,6 +9,7 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 from devproxy.config.model import Ready
 from devproxy.errors import DevproxyError
@@ -22,9 +23,15 @@ SLOW_AFTER_SECONDS: Final = 5.0
 OTHER_PORT_SECONDS: Final = 1.0
 """A tree that listens, but not where it should, gets this long to do so before we believe what we see."""
 
+SHORTEST_PAUSE_SECONDS: Final = 0.05
+LONGEST_PAUSE_SECONDS: Final = 2.0
+
 ANSWER_SECONDS: Final = 10.0
 """An HTTP probe without an answer is asked again after so long: the first request may have come too early to get one,
 or have set a slow build off, whose result the next one gets."""
+
+PATH_CHARACTERS: Final = "/?%!$&'()*+,;=:@~"
+"""What may stand in a request's target as it is (RFC 3986 §3.3)."""
 
 Address = tuple[str, int]
 
@@ -47,7 +54,7 @@ class Subject:
 
     pid: the child's; port: where it should listen, None if that is not known; listens: whether listening
     is what makes it ready; printed: waits until a line of this generation matches; run: runs a command in
-    the service's environment.
+    the service's environment; lived: seconds since it was started.
     """
 
     pid: int
@@ -55,6 +62,7 @@ class Subject:
     listens: bool
     printed: Callable[[re.Pattern[str]], "asyncio.Future[None]"]
     run: Callable[[str], "asyncio.Future[Outcome]"]
+    lived: Callable[[], float] = lambda: 0.0
 
 
 def is_declared(ready: Ready) -> bool:
@@ -148,22 +156,21 @@ class Probe:
         netloc = f"[{host}]" if ":" in host else host
         url = f"http://{netloc}:{port}{ready.http}"
         expected = f"; expected {ready.status}" if ready.status else "; expected a status below 500"
+        path = quote((ready.http or "/").partition("#")[0], safe=PATH_CHARACTERS)
         self._saw(f"GET {url} got no answer")
-        import httpx  # 100 ms, and few services declare an HTTP probe
-
-        async with httpx.AsyncClient(trust_env=False, timeout=ANSWER_SECONDS) as client:
-            while True:
-                try:
-                    status = (await client.get(url)).status_code
-                except httpx.TimeoutException:
-                    self._saw(f"GET {url} got no answer")
-                except httpx.HTTPError as error:
-                    self._saw(f"GET {url} failed", f": {error or type(error).__name__}")
-                else:
-                    self._saw(f"GET {url} answered {status}", expected)
-                    if status == ready.status or (ready.status is None and status < 500):
-                        return listening
-                await asyncio.sleep(SLOW_INTERVAL_SECONDS)
+        while True:
+            try:
+                async with asyncio.timeout(ANSWER_SECONDS):
+                    status = await status_of(host, port, f"GET {path} HTTP/1.1\r\nHost: {netloc}:{port}\r\n")
+            except TimeoutError:
+                self._saw(f"GET {url} got no answer")
+            except (OSError, ValueError) as error:
+                self._saw(f"GET {url} failed", f": {error}")
+            else:
+                self._saw(f"GET {url} answered {status}", expected)
+                if status == ready.status or (ready.status is None and status < 500):
+                    return listening
+            await self._pause()
 
     async def _command(self, command: str) -> None:
         loop, shown = asyncio.get_running_loop(), f"the command {command!r}"
@@ -183,12 +190,39 @@ class Probe:
                 self._saw(f"{shown} {ended or f'exited with {outcome.exit.code}'}", said)
             finally:
                 slow.cancel()
-            await asyncio.sleep(SLOW_INTERVAL_SECONDS)
+            await self._pause()
+
+    async def _pause(self) -> None:
+        """Before the next question: a tenth of the time that it has taken so far. Who is asked may log each one."""
+        await asyncio.sleep(min(max(SHORTEST_PAUSE_SECONDS, self._subject.lived() / 10), LONGEST_PAUSE_SECONDS))
 
     def _addresses(self) -> tuple[Address, ...]:
         found = tree_listeners(self._subject.pid)
         here = [one for one in found if one.port == self._subject.port] or found
         return addresses_of(here)
+
+
+async def status_of(host: str, port: int, head: str) -> int:
+    """The status that a server answers with. By hand: an HTTP library takes longer to import than a child to start.
+
+    Raises: OSError: it cannot be reached, or closes; ValueError: that was no HTTP.
+    """
+    reader, writer = await asyncio.open_connection(host, port)
+    try:
+        writer.write(f"{head}User-Agent: devproxy\r\nAccept: */*\r\nConnection: close\r\n\r\n".encode())
+        while True:
+            line = await reader.readline()
+            if not line:
+                raise ConnectionResetError("it closed the connection without an answer")
+            found = re.match(rb"HTTP/1\.[01] ([1-5][0-9]{2})\b", line)
+            if found is None:
+                raise ValueError("its answer is not HTTP")
+            if (status := int(found[1])) >= 200:
+                return status
+            while (await reader.readline()).strip():
+                pass  # the fields of an interim answer
+    finally:
+        writer.close()
 
 
 def addresses_of(found: list[Listener]) -> tuple[Address, ...]:

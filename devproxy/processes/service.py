@@ -388,7 +388,7 @@ class Service:
         child = self.child
         if child is None:
             return
-        subject = Subject(child.pid, self.port, self._listens, self._printed, self._run_command)
+        subject = Subject(child.pid, self.port, self._listens, self._printed, self._run_command, lambda: child.lived)
         while (readiness := await self._probed(subject, generation)) is None:
             pass  # failing, for now: a slow one may still come
         self.addresses, self.note = readiness.addresses, readiness.note

@@ -181,6 +181,6 @@ def source_of(config: Config, name: str) -> str:
     except OSError:  # gone since
         return config.source.name
     prefix = ("tool", "devproxy") if config.source.name == "pyproject.toml" else ()
-    declared = config.service(name)
+    declared = next(service for service in config.services if name in (service.name, service.group))
     key = "command" if declared.command is not None else "static" if declared.static is not None else "url"
-    return f"{config.source.name}:{line_of(find_lines(text), (*prefix, 'services', name, key))}"
+    return f"{config.source.name}:{line_of(find_lines(text), (*prefix, 'services', declared.group, key))}"

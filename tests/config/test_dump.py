@@ -49,7 +49,7 @@ def services(draw: st.DrawFn, root: Path, name: str, earlier: list[str], port: i
         static = directory / draw(st.sampled_from(["dist", "a b/öut", "."]))
         return Service(name=name, kind=kind, dir=directory, static=static, optional=optional)
     if source == "url":
-        return Service(name=name, kind=kind, dir=directory, url="http://127.0.0.1:9000", ready=draw(READY))
+        return Service(name=name, kind=kind, dir=directory, url="http://127.0.0.1:9000")
     return Service(
         name=name,
         kind=kind,

@@ -362,6 +362,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("[services.x]\ncommand = 'x'\nport = 65535\ninstances = 2", 3, "services.x.port", "would get ports up to 65536"),
     (f"routes = []\n{WEB}start = 'on-demand'", 5, "services.web.start", "no route leads to web"),
     ("[services.web]\nurl = 'https://a'", 2, "services.web.url", "not yet supported"),
+    ("[services.web]\nurl = 'http://a'\nready = { http = '/' }", 3, "services.web.ready", "not yet supported"),
     ("[[routes]]\nprefix = '/'\nto = 'https://a'", 3, "routes[0].to", "not yet supported"),
     (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'http://a']", 6, "routes[0].to", "not yet supported"),
     (

@@ -135,6 +135,8 @@ def test_never_means_never_and_a_failed_task_stays_failed() -> None:
 def test_unready_is_failing_until_it_is_ready_again() -> None:
     life, _ = lived(*STARTED, BecameUnready(1, "nothing listens"))
     assert (life.state, life.reason) == ("failing", "nothing listens")
+    life, _ = lived(*STARTED, BecameUnready(1, "nothing listens"), BecameUnready(1, "it answers 503"))
+    assert (life.state, life.reason) == ("failing", "it answers 503")
     assert step(life, BecameReady(1))[0].state == "ready"
 
 

@@ -262,6 +262,34 @@ while True:
     assert waited(ready, subject(start(source, port).pid, port)).addresses == (("127.0.0.1", port),)
 
 
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\nHTTP/1.1 200 OK\r\n\r\n", None),
+        (b"SSH-2.0-x\r\n", "failed{SECONDS}: its answer is not HTTP"),
+        (b"", "failed{SECONDS}: it closed the connection without an answer"),
+    ],
+)
+def test_an_answer_is_read_as_http_and_nothing_else(start: Start, answer: bytes, words: str | None) -> None:
+    port = free_port()
+    source = f"""
+import socket, sys
+server = socket.create_server(("127.0.0.1", int(sys.argv[1])))
+while True:
+    client = server.accept()[0]
+    assert client.recv(4096).startswith(b"GET /h%C3%A9alth?a=b HTTP/1.1\\r\\nHost: 127.0.0.1:")
+    client.sendall({answer!r})
+    client.close()
+"""
+    ready = Ready(http="/héalth?a=b", status=200, timeout_seconds=1 if words else 20)
+    asked = subject(start(source, port).pid, port)
+    if words is None:
+        assert waited(ready, asked).addresses == (("127.0.0.1", port),)
+    else:
+        told = failure(ready, asked)
+        assert re.fullmatch(f"GET http://127.0.0.1:{port}/héalth.a=b {words.format(SECONDS=SECONDS)}", told)
+
+
 def test_one_that_listens_elsewhere_only_is_told_with_that_port(start: Start) -> None:
     wanted, other = free_port(), free_port()
     elsewhere = start(LISTEN, other)
