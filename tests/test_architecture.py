@@ -41,7 +41,7 @@ PURE = (
     "gateway/checks.py", "processes/lifecycle.py", "processes/dependencies.py", "config/selection.py", "config/instances.py", "processes/environment.py", "session/words.py", "session/outages.py",
     "session/advice.py", "session/environments.py", "processes/secrets.py",
     "cli/keys.py", "hosts.py", "sse.py", "config/model.py", "config/changes.py", "logs/filter.py", "logs/levels.py", "logs/tracebacks.py", "logs/timestamps.py", "ports/verdict.py",
-    "ports/lineage.py", "spa/ranges.py", "spa/paths.py", "discovery/plan.py",
+    "ports/lineage.py", "ports/whose.py", "spa/ranges.py", "spa/paths.py", "discovery/plan.py",
 )  # fmt: skip
 """Decisions: values in, values out."""
 

@@ -117,3 +117,26 @@ def test_recorded_output_of_netstat_is_understood() -> None:
     from devproxy.ports.table_darwin import parse_netstat
 
     assert parse_netstat(NETSTAT) == {8000, 5173, 3000}
+    assert parse_netstat(NETSTAT, "TIME_WAIT") == {51200}
+
+
+CONNECTED = """\
+p501
+f12
+n127.0.0.1:8000
+f13
+n127.0.0.1:8000->127.0.0.1:51234
+p777
+f5
+n127.0.0.1:51234->127.0.0.1:8000
+p888
+f9
+n[::1]:8000->[::1]:51235
+""".splitlines()
+
+
+def test_recorded_output_of_lsof_says_whose_connections_end_here() -> None:
+    from devproxy.ports.table_darwin import parse_connected
+
+    assert parse_connected(CONNECTED, 8000) == {501, 888}
+    assert parse_connected(CONNECTED, 51234) == {777}
