@@ -4,10 +4,14 @@ On a terminal the last row is for the line that some child has begun and not end
 bar): shown as it is, taken back when lines follow, and shown again below them. A pipe or a file gets whole
 lines only.
 
+Who reads more slowly than the children print falls behind the log's ring, and gets what that no longer holds
+from the files: a pipe or a terminal that stood still has every line in the end, unless they were rotated away.
+
 Knows no event loop: the first lines are shown before there is one (early.py), the others by screen.py.
 """
 
 import os
+import stat
 import threading
 from typing import TYPE_CHECKING
 
@@ -17,6 +21,7 @@ if TYPE_CHECKING:
     from devproxy.logs.log import Log
 
 ERASE = b"\r\x1b[K"
+CATCH_UP_BYTES = 1024 * 1024
 
 
 class Lines:
@@ -25,6 +30,7 @@ class Lines:
     def __init__(self, fd: int, painter: Painter) -> None:
         self._fd = fd
         self._painter = painter
+        self.never_waits = stat.S_ISREG(os.fstat(fd).st_mode)  # a file takes lines at once
         self._erases = os.isatty(fd) and os.environ.get("TERM") != "dumb"
         self._writing = threading.Lock()  # lines are written in threads, our own talk in the loop's
         self._last_row = b""  # what is to stand there
@@ -32,11 +38,40 @@ class Lines:
         self.position = 0  # the last line taken
         self.shown: frozenset[str] = frozenset()  # only these services' lines; empty: all
 
+    def is_behind(self, log: "Log") -> bool:
+        """Whether `catch_up` may find lines that the ring no longer holds."""
+        return log.directory is not None and self.position + 1 < log.topic.first
+
+    def catch_up(self, log: "Log") -> bool:
+        """Show what the ring no longer holds, as far as the files do, some of it at a time; False if that was all.
+
+        In any thread: it reads files, and waits for the terminal.
+        """
+        from devproxy.logs.stored import stored  # who keeps up need not pay for it
+
+        assert log.directory is not None
+        parts: list[bytes] = []
+        size = 0
+        for chunk in stored(log.directory, log.session_id, self.position, log.topic.first):
+            if chunk.first_seq > self.position + 1:
+                parts.append(self._fell_behind(chunk.first_seq - self.position - 1))
+            if self._shows(chunk.service):
+                parts.append(self._painter.paint(chunk))
+            self.position = chunk.last_seq
+            size += len(chunk.data)
+            if size >= CATCH_UP_BYTES:
+                break
+        self.write(b"".join(parts))
+        return size > 0
+
+    def _fell_behind(self, gap: int) -> bytes:
+        return self._painter.note(f"{gap} lines not shown: this terminal fell behind")
+
     def take(self, log: "Log") -> bytes:
         """What is new, painted; "" if nothing is. In the thread that owns the log."""
         topic = log.topic
         gap = topic.first - self.position - 1
-        parts = [self._painter.note(f"{gap} lines not shown: this terminal fell behind")] if gap > 0 else []
+        parts = [self._fell_behind(gap)] if gap > 0 else []
         chunks = topic.since(self.position)
         self.position = topic.last
         parts += [self._painter.paint(chunk) for _, chunk in chunks if self._shows(chunk.service)]

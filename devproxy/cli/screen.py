@@ -92,9 +92,15 @@ class Screen:
                 await self._show(session)
 
     async def _show(self, session: "Session") -> None:
-        """Write what is new, in a thread."""
+        """Write what is new, in a thread unless it goes to a file."""
+        lines, log = self._lines, session.log
         async with self._showing:
-            await asyncio.to_thread(self._lines.write, self._lines.take(session.log))
+            while lines.is_behind(log) and await asyncio.to_thread(lines.catch_up, log):
+                pass
+            if lines.never_waits:
+                lines.write(lines.take(log))
+            else:
+                await asyncio.to_thread(lines.write, lines.take(log))
             self._written = self._lines.position
         self._moved.set()
 

@@ -23,6 +23,9 @@ from devproxy.processes import shell
 READ_BYTES: Final = 64 * 1024
 """At most this much is taken from one child in one turn of the loop, so that no child starves the others."""
 
+TTY_BYTES: Final = 1023
+"""A read(2) of a terminal that gave fewer has emptied it: Linux hands out 4095 at a time, macOS 1024."""
+
 DRAIN_BYTES: Final = 4 * 1024 * 1024
 """At most this much is taken after a child's exit."""
 
@@ -73,13 +76,27 @@ class Child:
         return time.monotonic() - self.started
 
     def read(self, fd: int) -> bytes | None:
-        """What one output holds now, at most READ_BYTES; b"" if nothing; None at its end."""
-        try:
-            return os.read(fd, READ_BYTES) or None
-        except BlockingIOError:
-            return b""
-        except OSError:
-            return None  # EIO: the last writer has closed the terminal (pty(7)); that is its end of file
+        """What one output holds now, at most READ_BYTES; b"" if nothing; None at its end.
+
+        A terminal hands out TTY_BYTES at a time, however much is waiting: a child that prints fast is read until it
+        has no more, so that what comes after (filter, files, readers) is done for large pieces.
+        """
+        pieces: list[bytes] = []
+        taken = 0
+        while taken < READ_BYTES:
+            try:
+                data = os.read(fd, READ_BYTES - taken)
+            except BlockingIOError:
+                break
+            except OSError:
+                data = b""  # EIO: the last writer has closed the terminal (pty(7)); that is its end of file
+            if not data:
+                return b"".join(pieces) or None  # told again by the next read
+            pieces.append(data)
+            taken += len(data)
+            if len(data) < TTY_BYTES:
+                break
+        return b"".join(pieces)
 
     def write(self, data: bytes) -> int:
         """Type on its terminal; how many of the bytes it took, 0 while it has to read first."""

@@ -7,6 +7,7 @@ import struct
 import termios
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pyte
 import pytest
@@ -133,3 +134,30 @@ def test_a_file_gets_whole_lines_only() -> None:
     os.close(write)
     with open(read, "rb") as shown:
         assert shown.read() == b"api      | Continue? y\n"
+
+
+def test_a_reader_that_fell_behind_the_ring_gets_every_line_from_the_files(tmp_path: Path) -> None:
+    log = Log(tmp_path / "logs", "s", Logs(ring_lines=10))
+    shown = tmp_path / "shown"
+    with shown.open("wb") as file:
+        lines = Lines(file.fileno(), Painter(["api", "web"], color=False))
+        for number in range(300):
+            log.source(("api", "web")[number % 2]).feed(b"%d\n" % number)
+        while lines.is_behind(log) and lines.catch_up(log):
+            pass
+        lines.write(lines.take(log))
+    assert [int(line.split("|")[1]) for line in shown.read_text().splitlines()] == list(range(300))
+
+
+def test_lines_that_no_file_has_are_counted(tmp_path: Path) -> None:
+    log = Log(None, "s", Logs(ring_lines=10))
+    shown = tmp_path / "shown"
+    with shown.open("wb") as file:
+        lines = Lines(file.fileno(), Painter(["api"], color=False))
+        for number in range(30):
+            log.source("api").feed(b"%d\n" % number)
+        assert not lines.is_behind(log)
+        lines.write(lines.take(log))
+    first, *rest = shown.read_text().splitlines()
+    assert "20 lines not shown" in first
+    assert len(rest) == 10
