@@ -4,7 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from functools import partial, reduce
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -53,6 +53,11 @@ kind = "backend"
 command = "sleep 60"
 port = MUTE
 
+[services.elsewhere]
+kind = "backend"
+command = "PORT=OTHER exec {python} server.py elsewhere"
+port = USUAL
+
 [services.site]
 static = "dist"
 
@@ -68,16 +73,18 @@ def told(session: RunningDevproxy, name: str) -> dict[str, Any]:
 
 
 def test_all_that_is_known_of_each_state(tmp_path: Path, devproxy: Start) -> None:
-    port, mute = free_port(), free_port()
-    write_config(tmp_path, CONFIG.replace("PORT", str(port)).replace("MUTE", str(mute)))
+    port, mute, other, usual = (free_port() for _ in range(4))
+    numbers = {"port = PORT": f"port = {port}", "MUTE": str(mute), "OTHER": str(other), "USUAL": str(usual)}
+    write_config(tmp_path, reduce(lambda text, pair: text.replace(*pair), numbers.items(), CONFIG))
     session = devproxy(tmp_path)
     session.wait_for("api is ready")
     session.wait_for("grandchild")
+    session.wait_for("elsewhere is ready")
     session.wait_for("broken exited with code 1")
     session.wait_for("killed was ended by SIGSEGV")
 
     with ThreadPoolExecutor() as threads:  # at once, as each takes half a second
-        names = ("api", "parent", "broken", "killed", "mute", "late", "site")
+        names = ("api", "parent", "broken", "killed", "mute", "late", "site", "elsewhere")
         found = dict(zip(names, threads.map(partial(told, session), names), strict=True))
     api = found["api"]
     pid = api["service"]["pid"]
@@ -106,6 +113,9 @@ def test_all_that_is_known_of_each_state(tmp_path: Path, devproxy: Start) -> Non
     assert (mute_["service"]["state"], mute_["probe"]) == ("starting", f"it listens on port {mute}, within 60 s")
     assert mute_["answer"].startswith(f"nothing of its tree listens on {mute} for ")
 
+    [advice] = found["elsewhere"]["advice"]
+    assert advice["what"].startswith(f"it listens on {other}, not on {usual}: ")
+
     late = found["late"]
     assert (late["service"]["state"], late["service"]["waits_for"], late["cause"]) == ("waiting", ["broken"], None)
     [blocker] = late["blockers"]
@@ -116,6 +126,10 @@ def test_all_that_is_known_of_each_state(tmp_path: Path, devproxy: Start) -> Non
     assert (site["service"]["state"], site["static"], site["processes"]) == ("ready", "dist", [])
 
     with Client(tmp_path) as client:
+        client.post("/api/services/broken/restart")
+        until(lambda: told(session, "broken")["service"]["restarts"] == 1)
+        until(lambda: (again := told(session, "broken"))["service"]["state"] == "crashed" and again["lines"])
+        assert [one["text"] for one in told(session, "broken")["lines"]] == ["1", "no such table"]  # of this time only
         client.post("/api/services/api/restart")
         assert told(session, "api")["cause"] == "a restart that was asked for"
         (tmp_path / "saved.txt").touch()
@@ -126,25 +140,26 @@ def test_all_that_is_known_of_each_state(tmp_path: Path, devproxy: Start) -> Non
 
 
 def test_the_loop_turns_while_the_system_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A survey that waits for the loop would never end in the loop's own thread."""
-    turned = threading.Event()
-    surveys: list[bool] = []
-
-    def survey(*_: object, **__: object) -> str:
-        surveys.append(turned.wait(10))
-        return "a survey"
+    """In the loop's own thread, what waits for a turn of the loop would wait in vain."""
+    turned: list[bool] = []
 
     async def scene() -> None:
+        loop = asyncio.get_running_loop()
+
+        def survey(*_: object, **__: object) -> str:
+            turn = threading.Event()
+            loop.call_soon_threadsafe(turn.set)
+            turned.append(turn.wait(5))
+            return "a survey"
+
         monkeypatch.setattr(why, "_survey", survey)
         services = {"it": SimpleNamespace(child=SimpleNamespace(pid=1))}
         supervisor, place = SimpleNamespace(services=services), SimpleNamespace(id="s")
         session = cast(Session, SimpleNamespace(supervisor=supervisor, place=place))
-        looking = asyncio.create_task(why._look(session, ["it"], 0.0))
-        asyncio.get_running_loop().call_later(0.02, turned.set)
-        assert await looking == ("a survey", "a survey")
+        assert await why._look(session, ["it"], 0.0) == ("a survey", "a survey")
 
     run(scene())
-    assert surveys == [True, True]
+    assert turned == [True, True]
 
 
 @pytest.mark.parametrize(

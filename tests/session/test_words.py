@@ -5,7 +5,7 @@ import pytest
 from devproxy.config.changes import Changes
 from devproxy.processes.dependencies import Wait
 from devproxy.processes.lifecycle import Exit, Life, Rules, State
-from devproxy.session.words import change_words, edit_words, exit_words, reload_words, signal_name, waits_words
+from devproxy.session.words import change_words, exit_label, exit_words, signal_name, waits_words
 
 WATCHED = Rules(watched=True)
 
@@ -31,6 +31,23 @@ def said(
 )
 def test_an_exit_in_words(exit_: Exit, words: str) -> None:
     assert exit_words(exit_) == words
+
+
+@pytest.mark.parametrize(
+    ("exit_", "label"),
+    [
+        (Exit(code=0), "exit 0"),
+        (Exit(code=3), "exit 3"),
+        (Exit(signal=11), "killed by SIGSEGV (11)"),
+        (Exit(signal=200), "killed by signal 200"),
+        (Exit(code=137), "exit 137: usually SIGKILL, out of memory?"),
+        (Exit(code=143), "exit 143: usually SIGTERM"),
+        (Exit(code=127), "exit 127: a command was not found"),
+        (Exit(code=250), "exit 250"),
+    ],
+)
+def test_an_exit_in_a_table(exit_: Exit, label: str) -> None:
+    assert exit_label(exit_) == label
 
 
 def test_a_signals_name() -> None:
