@@ -5,7 +5,15 @@ import pytest
 from devproxy.config.changes import Changes
 from devproxy.processes.dependencies import Wait
 from devproxy.processes.lifecycle import Exit, Life, Rules, State
-from devproxy.session.words import change_words, exit_label, exit_words, signal_name, waits_words
+from devproxy.session.words import (
+    change_words,
+    edit_words,
+    exit_label,
+    exit_words,
+    reload_words,
+    signal_name,
+    waits_words,
+)
 
 WATCHED = Rules(watched=True)
 
