@@ -48,9 +48,13 @@ class NothingRecognised(UsageError):
 
 
 class PortHeld(DevproxyError):
-    """A port that is needed is held by a process that we may not end unasked."""
+    """A port that is needed is held by a process that we may not end unasked. port: None if it is not known."""
 
     exit_code = 3
+
+    def __init__(self, message: str, *, hint: str = "", port: int | None = None) -> None:
+        super().__init__(message, hint=hint)
+        self.port = port
 
 
 class ServiceFailed(DevproxyError):

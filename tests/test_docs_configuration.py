@@ -18,6 +18,7 @@ from devproxy.config.model import (
     Logs,
     Ready,
     Reload,
+    ReloadSignal,
     Route,
     Service,
     Stop,
@@ -30,6 +31,7 @@ SECTIONS: dict[str, type] = {
     "`[services.NAME]`": Service,
     "`ready`": Ready,
     "`stop`": Stop,
+    "`reload`": ReloadSignal,
     "`[[routes]]`": Route,
     "`request_headers` and `response_headers`": FieldEdits,
     "`[hold]`": Hold,
@@ -49,6 +51,7 @@ DERIVED = {
     (Service, "dir"): '`"."`',
     (Service, "venv"): "the nearest `.venv` or `venv`",
     (Route, "to"): "required",
+    (ReloadSignal, "signal"): "required",
 }
 
 
@@ -81,7 +84,7 @@ def test_every_key_is_documented_with_its_default(heading: str, model: type) -> 
 def test_every_table_of_the_config_has_a_section() -> None:
     held = {type(field.default) for model in (Config, Service, Route) for field in fields(model)}
     tables = {kind for kind in held if kind.__module__ == Config.__module__}
-    assert tables | {Config, Service, Route} == set(SECTIONS.values())
+    assert tables | {Config, Service, Route, ReloadSignal} == set(SECTIONS.values())
 
 
 def test_what_is_not_yet_supported_is_marked_and_nothing_else_is() -> None:

@@ -19,7 +19,6 @@ from devproxy.paths import make_state_dir
 
 LISTEN_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.03
-PATIENCE: Final = 3  # restarts after crashes, some seconds in all: the database it needs may have come up meanwhile
 
 
 def start_detached(
@@ -120,9 +119,8 @@ def _ready(client: Client, root: Path, wait: float) -> dict[str, Any]:
 
 
 def _is_lost(service: dict[str, Any]) -> bool:
-    """It will not become ready by itself. One that starts again by a timer may, a few times."""
-    is_looping = service["state"] == "crashed" and service["restarts"] >= PATIENCE
-    return bool(service["required"] and (service["given_up"] or is_looping))
+    """It will not become ready by itself. One that starts again by a timer may, until it is braked."""
+    return bool(service["required"] and service["given_up"])
 
 
 def _was_not_found(service: dict[str, Any]) -> bool:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, fields, replace
 from devproxy.config.model import Config, Service
 
 AT_ONCE = frozenset(
-    {"depends_on", "instances", "log_files", "optional", "profiles", "restart", "start", "stop", "watch"},
+    {"depends_on", "instances", "log_files", "optional", "profiles", "reload", "restart", "start", "stop", "watch"},
 )
 """Keys of a service that its process knows nothing of: they change without a restart."""
 

@@ -28,6 +28,7 @@ TAIL = """\
 #   depends_on = { db = "ready" }    # or "started", "exited-ok"
 #   ready = { http = "/health" }     # or port = true, log = "regex", command = "…"
 #   watch = ["app/**/*.py"]          # restart when one of these changes
+#   reload = { signal = "HUP" }      # ... or only send this signal
 #   env_files = [".env.dev"]
 #   optional = true                  # the others may run without it
 #   start = "manual"                 # only when asked: devproxy start NAME
@@ -87,6 +88,8 @@ def _service(service: Service, root: Path) -> dict[str, Any]:
         venv=find_venv(service.dir, root) if service.command is not None else None,
     )
     values = _changed(service, default)
+    if service.reload is not None:
+        values["reload"] = {"signal": service.reload.signal}
     for key in ("dir", "static", "venv"):
         if key in values:
             values[key] = _seen_from(root if key == "dir" else service.dir, values[key])

@@ -42,6 +42,13 @@ class Stop:
 
 
 @dataclass(frozen=True, slots=True)
+class ReloadSignal:
+    """What a service is sent when a watched file changes, instead of being restarted."""
+
+    signal: str
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One thing the user named, or one of several instances of it. Exactly one of command, static and url is set."""
 
@@ -58,6 +65,7 @@ class Service:
     depends_on: Mapping[str, Condition] = field(default_factory=dict)
     ready: Ready = Ready()
     watch: tuple[str, ...] = ()  # globs below dir; a change restarts the service
+    reload: ReloadSignal | None = None  # or only signals it
     restart: RestartPolicy = "on-failure"
     stop: Stop = Stop()
     start: Literal["auto", "on-demand", "manual"] = "auto"

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from devproxy.config.model import Condition, Kind, Ready, RestartPolicy, Service, Stop
+from devproxy.config.model import Condition, Kind, Ready, ReloadSignal, RestartPolicy, Service, Stop
 from devproxy.config.schema import EXPECTED_URL, Problems, Table, is_regex, is_text, is_upstream_url, show
 
 NAME = r"[a-z0-9][a-z0-9_-]*"
@@ -24,6 +24,7 @@ COMMAND_ONLY = (
     "env_files",
     "log_files",
     "watch",
+    "reload",
     "restart",
     "stop",
     "start",
@@ -81,6 +82,7 @@ def read_service(name: str, table: Table, root: Path) -> Service:
         depends_on=read_depends_on(table),
         ready=read_ready(table),
         watch=table.texts("watch", 'a list of globs below dir, such as ["app/**/*.py"]', is_glob),
+        reload=read_reload(table),
         restart=table.choice("restart", "on-failure", RestartPolicy),
         stop=table.section("stop", stop_from, Stop()),
         start=table.choice("start", "auto", Literal["auto", "on-demand", "manual"]),
@@ -208,6 +210,21 @@ def stop_from(table: Table) -> Stop:
     default = Stop()
     name = table.text("signal", default.signal, f"one of {', '.join(SIGNALS)}", is_signal)
     return Stop(name.removeprefix("SIG"), table.seconds("grace_seconds", default.grace_seconds))
+
+
+def read_reload(table: Table) -> ReloadSignal | None:
+    reload: ReloadSignal | None = table.section("reload", reload_from, None)
+    if reload is not None and not table.has("watch"):
+        table.wrong("reload", "nothing would cause it: say in `watch` which files do")
+    return reload
+
+
+def reload_from(table: Table) -> ReloadSignal:
+    names = [name for name in SIGNALS if name != "KILL"]
+    name = table.text("signal", None, f"one of {', '.join(names)}", lambda name: name.removeprefix("SIG") in names)
+    if not table.has("signal"):
+        table.problem(f"expected signal, one of {', '.join(names)}")
+    return ReloadSignal((name or "HUP").removeprefix("SIG"))
 
 
 def as_command(value: Any) -> str | tuple[str, ...] | None:

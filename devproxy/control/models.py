@@ -63,6 +63,7 @@ class ServiceStatus:
     blocked_by: str | None = None  # the service for which it waits in vain, perhaps through others
     waits_for: list[str] = field(default_factory=list)  # the services that are not there yet
     usage: Usage | None = None  # only where it was asked for: it takes a moment
+    retry_in: float | None = None  # seconds until it starts again by a timer
 
 
 @dataclass(frozen=True, slots=True)

@@ -41,8 +41,8 @@ class PortInUse(PortHeld):
         super().__init__(
             f"port {port} cannot be taken: {cause}",
             hint=f"choose another port, or see who has it with: devproxy kill-port {port} --dry-run",
+            port=port,
         )
-        self.port = port
 
 
 def is_free(port: int) -> bool:

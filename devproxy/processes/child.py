@@ -58,8 +58,8 @@ class Command:
 class Child:
     """A running child.
 
-    Owns: its terminal's master side and stderr pipe; `close_output` closes them. Who reaps the process
-    tells `exited`.
+    Owns: its terminal's master side and stderr pipe; `close_output` closes them. Who hears of its exit sets
+    `has_exited`.
     """
 
     def __init__(self, pid: int, master: int, stderr: int | None) -> None:
@@ -67,6 +67,7 @@ class Child:
         self.started = time.monotonic()
         self.outputs: dict[int, str] = {master: "stdout"}
         self.master = master
+        self.has_exited = False
         if stderr is not None:
             self.outputs[stderr] = "stderr"
 
@@ -127,6 +128,11 @@ class Child:
         except (ProcessLookupError, PermissionError):  # macOS says EPERM for a group of zombies
             return False
         return True
+
+    def signal_leader(self, number: signal.Signals) -> None:
+        """Signal the process itself, unless it has exited: its pid may be another's by then."""
+        if not self.has_exited:
+            os.kill(self.pid, number)
 
     def group_is_gone(self) -> bool:
         """Whether no process of the group is left (zombies that nobody has reaped yet count)."""

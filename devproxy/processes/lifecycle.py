@@ -7,6 +7,9 @@
                    │                 ▼ (it exited)
                    └──────  crashed · done · stopped
 
+What a crashed service waits for is in `Life.awaits`: a timer, the next save of a file (after fast deaths in a row
+the same code would die the same death), its port, or nothing but being asked.
+
 `step(life, event)` gives the next life and the effects to perform; what comes of them returns as events.
 Events of an earlier generation change nothing, so a late exit cannot be taken for the new child's. A new
 child is spawned only when the old one's tree is gone: there are never two live copies.
@@ -19,6 +22,7 @@ from devproxy.config.model import RestartPolicy
 
 State = Literal["waiting", "freeing", "starting", "ready", "restarting", "failing", "crashed", "stopped", "done"]
 Next = Literal["again", "stopped"]
+Awaits = Literal["timer", "save", "port"]
 
 LIVE: Final = frozenset({"starting", "ready", "failing"})
 
@@ -26,7 +30,10 @@ STABLE_SECONDS: Final = 10.0
 """A child that lived this long did not die of its start: counting begins anew."""
 
 FAST_DEATHS: Final = 3
-"""After so many fast deaths, a service that is watched waits for the next save instead of a timer."""
+"""After so many fast deaths in a row a service waits for the next save instead of a timer."""
+
+MOST_CONTESTS: Final = 2
+"""A port that is taken away again this often is not fought for any more."""
 
 NOT_RUNNABLE: Final = (126, 127)
 """A shell's exit codes for a command that it could not run, or not find: another start would not find it either."""
@@ -49,11 +56,17 @@ class Exit:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What of a service's declaration its life depends on. finite: exiting with 0 is its purpose."""
+    """What of a service's declaration its life depends on.
+
+    finite: it is a task; serves: it is there to be reached, so that even exiting with 0 is a crash; watched: it
+    says which files it is to be restarted for; reload: the signal it gets for those instead of a restart.
+    """
 
     restart: RestartPolicy = "on-failure"
     finite: bool = False
+    serves: bool = False
     watched: bool = False
+    reload: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +75,10 @@ class Life:
 
     attempt: counts claims of its port; generation: counts starts; alive: a process of this generation lives;
     next: what follows the exit that we asked for; deaths: fast ones in a row; exit: how the last process ended;
-    reason: why it could not be started, or is not ready; backoff: seconds until the next start, while one is due.
+    reason: why it could not be started, or is not ready; awaits: what a crashed one waits for, None: for being
+    asked; backoff: seconds until the next start (before jitter), while it waits for a timer; was_ready: this
+    generation has been ready; contested: the port that somebody else had when the last process wanted it;
+    contests: how often in a row; reloads: signals to reload, in all.
     """
 
     rules: Rules = Rules()
@@ -74,7 +90,17 @@ class Life:
     deaths: int = 0
     exit: Exit | None = None
     reason: str = ""
+    awaits: Awaits | None = None
     backoff: float | None = None
+    was_ready: bool = False
+    contested: int | None = None
+    contests: int = 0
+    reloads: int = 0
+
+    @property
+    def is_braked(self) -> bool:
+        """Whether it has died so fast, so often, that it waits for a save."""
+        return self.awaits == "save" and self.deaths >= FAST_DEATHS
 
 
 # -- events
@@ -99,8 +125,18 @@ class PortFree:
 
 @dataclass(frozen=True, slots=True)
 class PortHeld:
+    """Its port cannot be had. port: which one, None if it is not for a holder."""
+
     attempt: int
     reason: str
+    port: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PortReleased:
+    """The port that it waited for is held no more."""
+
+    attempt: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,11 +165,13 @@ class BecameUnready:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """Its process ended and its tree is gone. lived: seconds since it was spawned."""
+    """Its process ended and its tree is gone. lived: seconds since it was spawned; contested: a port that it
+    wanted and somebody else has."""
 
     generation: int
     exit: Exit
     lived: float
+    contested: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +195,8 @@ class RetryDue:
 
 
 Event = (
-    Begin | Wanted | PortFree | PortHeld | Spawned | SpawnFailed | BecameReady | BecameUnready | Exited | Saved
-    | RestartAsked | StopAsked | RetryDue
+    Begin | Wanted | PortFree | PortHeld | PortReleased | Spawned | SpawnFailed | BecameReady | BecameUnready | Exited
+    | Saved | RestartAsked | StopAsked | RetryDue
 )  # fmt: skip
 
 
@@ -170,9 +208,18 @@ OF_A_GENERATION = (Spawned, SpawnFailed, BecameReady, BecameUnready, Exited, Ret
 
 @dataclass(frozen=True, slots=True)
 class FreePort:
-    """See that its port binds; answer PortFree or PortHeld."""
+    """See that its port binds; answer PortFree or PortHeld. contested: see to this one as well."""
 
     attempt: int
+    contested: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitPort:
+    """Answer PortReleased when nobody listens on the port any more."""
+
+    attempt: int
+    port: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +242,13 @@ class EndTree:
 
 
 @dataclass(frozen=True, slots=True)
+class Reload:
+    """Send its process the signal that makes it reload."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class RetryAfter:
     """Answer RetryDue in `seconds` (before jitter)."""
 
@@ -202,7 +256,7 @@ class RetryAfter:
     generation: int
 
 
-Effect = FreePort | Spawn | Probe | EndTree | RetryAfter
+Effect = FreePort | AwaitPort | Spawn | Probe | EndTree | Reload | RetryAfter
 
 
 def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
@@ -215,29 +269,33 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
         case Begin():
             return _begin(life)
         case Wanted() if not life.alive and not _claims(life):
-            return replace(life, state="waiting", backoff=None, reason=""), []
+            return replace(life, state="waiting", awaits=None, backoff=None, reason=""), []
         case RestartAsked():
-            return _again(replace(life, deaths=0))
+            return _again(replace(life, deaths=0, contests=0))
         case Saved():
             return _saved(life)
         case StopAsked():
             return _stop(life)
         case PortFree():
             generation = life.generation + 1
-            return replace(life, state="starting", generation=generation, alive=True, reason=""), [Spawn(generation)]
-        case PortHeld(_, reason):
-            return replace(life, state="crashed", reason=reason, next=None), []
+            born = replace(life, state="starting", generation=generation, alive=True, reason="", was_ready=False)
+            return born, [Spawn(generation)]
+        case PortHeld(attempt, reason, port):
+            held = replace(life, state="crashed", reason=reason, next=None, contested=port, contests=0)
+            return (held, []) if port is None else (replace(held, awaits="port"), [AwaitPort(attempt, port)])
+        case PortReleased(attempt) if life.awaits == "port" and attempt == life.attempt:
+            return _begin(life)
         case Spawned(generation) if life.alive:
             return life, [Probe(generation)]
         case SpawnFailed(_, reason):
             return _ended(replace(life, reason=reason), Exit(code=127), 0.0, retry=False)
         case BecameReady() if life.state in ("starting", "failing") and life.next is None:
-            return replace(life, state="ready", reason="", backoff=None), []
+            return replace(life, state="ready", reason="", was_ready=True, contested=None, contests=0), []
         case BecameUnready(_, reason) if life.state in ("starting", "ready", "failing") and life.next is None:
             return replace(life, state="failing", reason=reason), []
-        case Exited(_, exit_, lived) if life.alive:
-            return _ended(replace(life, reason=""), exit_, lived, retry=True)
-        case RetryDue() if life.state == "crashed":
+        case Exited(_, exit_, lived, contested) if life.alive:
+            return _ended(replace(life, reason=""), exit_, lived, retry=True, contested=contested)
+        case RetryDue() if life.awaits == "timer":
             return _begin(life)
     return life, []
 
@@ -248,13 +306,14 @@ def _begin(life: Life) -> tuple[Life, list[Effect]]:
         return (replace(life, state="restarting", next="again"), []) if life.next == "stopped" else (life, [])
     if _claims(life):
         return life, []
-    return _claim(replace(life, state="freeing", backoff=None, reason=""))
+    return _claim(replace(life, state="freeing", reason=""))
 
 
-def _claim(life: Life) -> tuple[Life, list[Effect]]:
+def _claim(life: Life, contested: int | None = None) -> tuple[Life, list[Effect]]:
     """Claim its port; only the answer to the newest claim counts."""
     attempt = life.attempt + 1
-    return replace(life, attempt=attempt), [FreePort(attempt)]
+    claims = replace(life, attempt=attempt, contested=contested, awaits=None, backoff=None)
+    return claims, [FreePort(attempt, contested)]
 
 
 def _claims(life: Life) -> bool:
@@ -272,29 +331,43 @@ def _again(life: Life) -> tuple[Life, list[Effect]]:
 def _saved(life: Life) -> tuple[Life, list[Effect]]:
     if life.state in ("stopped", "waiting") or life.next == "stopped":
         return life, []  # the user's wish, and the dependencies, come first
-    return _again(replace(life, deaths=0))
+    if life.rules.reload is not None and life.state in ("ready", "failing"):
+        # Not while it starts: it may have read the file before, and a signal that nobody handles yet would kill it.
+        return replace(life, reloads=life.reloads + 1), [Reload(life.generation)]
+    # One that was braked gets one try for each save: the next fast death brakes it again.
+    return _again(replace(life, deaths=FAST_DEATHS - 1 if life.is_braked else 0, contests=0))
 
 
 def _stop(life: Life) -> tuple[Life, list[Effect]]:
     if not life.alive:
-        return replace(life, state="stopped", backoff=None, next=None), []
+        return replace(life, state="stopped", awaits=None, backoff=None, next=None), []
     ask: list[Effect] = [] if life.next is not None else [EndTree(life.generation)]
     return replace(life, next="stopped"), ask
 
 
-def _ended(life: Life, exit_: Exit, lived: float, *, retry: bool) -> tuple[Life, list[Effect]]:
-    gone = replace(life, alive=False, exit=exit_, next=None, backoff=None)
+def _ended(
+    life: Life, exit_: Exit, lived: float, *, retry: bool, contested: int | None = None
+) -> tuple[Life, list[Effect]]:
+    gone = replace(life, alive=False, exit=exit_, next=None)
     if life.next == "stopped":
         return replace(gone, state="stopped"), []
     if life.next == "again":
         return _claim(replace(gone, state="restarting"))
-    if exit_.ok and life.rules.restart != "always":
+    rules = life.rules
+    if exit_.ok and rules.restart != "always" and not rules.serves:
         return replace(gone, state="done", deaths=0), []
-    deaths = 1 if lived >= STABLE_SECONDS else life.deaths + 1
-    gone = replace(gone, state="crashed", deaths=deaths)
-    if not retry or life.rules.restart == "never" or life.rules.finite or exit_.code in NOT_RUNNABLE:
-        return gone, []
-    if life.rules.watched and deaths >= FAST_DEATHS:
-        return gone, []  # the same code would die the same death: wait for the next save
-    seconds = min(FIRST_BACKOFF_SECONDS * 2 ** (deaths - 1), LONGEST_BACKOFF_SECONDS)
-    return replace(gone, backoff=seconds), [RetryAfter(seconds, life.generation)]
+    may_restart = rules.restart != "never" and not rules.finite
+    if contested is not None:
+        # Not a death of its own: nothing is counted, and no timer would help.
+        gone = replace(gone, contests=life.contests + 1)
+        if may_restart and gone.contests <= MOST_CONTESTS:
+            return _claim(replace(gone, state="freeing"), contested)
+        gone = replace(gone, state="crashed", contested=contested, reason=f"port {contested}, which it wants, is taken")
+        return replace(gone, awaits="save" if may_restart or rules.watched else None), []
+    deaths = 0 if lived >= STABLE_SECONDS else life.deaths + 1
+    gone = replace(gone, state="crashed", deaths=deaths, contests=0)
+    is_final = exit_.code in NOT_RUNNABLE or (exit_.ok and rules.restart != "always")
+    if retry and may_restart and not is_final and deaths < FAST_DEATHS:
+        seconds = min(FIRST_BACKOFF_SECONDS * 2 ** max(deaths - 1, 0), LONGEST_BACKOFF_SECONDS)
+        return replace(gone, awaits="timer", backoff=seconds), [RetryAfter(seconds, life.generation)]
+    return replace(gone, awaits="save" if may_restart or rules.watched else None), []

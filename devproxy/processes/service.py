@@ -16,9 +16,16 @@ from typing import Any, Final
 
 from devproxy.config import model
 from devproxy.errors import DevproxyError
+from devproxy.errors import PortHeld as HeldError
+from devproxy.logs.records import Record
+from devproxy.ports.probe import is_free
+from devproxy.ports.table import listening_ports
 from devproxy.processes.child import Child, Command
+from devproxy.processes.contested import ports_in_use
 from devproxy.processes.environment import Environment
 from devproxy.processes.lifecycle import (
+    STABLE_SECONDS,
+    AwaitPort,
     BecameReady,
     BecameUnready,
     Begin,
@@ -31,7 +38,9 @@ from devproxy.processes.lifecycle import (
     Life,
     PortFree,
     PortHeld,
+    PortReleased,
     Probe,
+    Reload,
     RestartAsked,
     RetryAfter,
     RetryDue,
@@ -58,24 +67,30 @@ KILL_SECONDS: Final = 2.0
 
 JITTER: Final = 0.2
 
-CAUSES: Final = (Begin, RestartAsked, Saved, RetryDue)
+CAUSES: Final = (Begin, RestartAsked, Saved, RetryDue, PortReleased)
 """The events that have a child started."""
+
+PORT_POLL_SECONDS: Final = 1.0
+"""How often to look whether a port is released: nothing tells us, and nobody waits for it eagerly."""
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What all services of a session share.
 
-    printed: waits until a service prints a line that matches, past the log's line of this number; claim:
-    sees that a service's port binds and returns the port it gets, raising DevproxyError if it cannot
-    (`again`: its own child has just held it); changed: called after each change of a life, with the life
-    of before; asked: called when a service seems to wait for an answer that nobody gives it.
+    printed: waits until a service prints a line that matches, past the log's line of this number; lines: what it
+    has printed since, or the last of it; claim: sees that a service's port binds and returns the port it gets,
+    raising DevproxyError if it cannot (`again`: its own child has just held it); clear: sees that another port
+    binds, which it insists on; changed: called after each change of a life, with the life of before; asked:
+    called when a service seems to wait for an answer that nobody gives it.
     """
 
     starter: Starter
     reaper: Reaper
     printed: Callable[[str, re.Pattern[str], int], "Coroutine[Any, Any, None]"]
+    lines: Callable[[str, int], list[Record]]
     claim: Callable[[model.Service, bool], int | None]
+    clear: Callable[[model.Service, int], None]
     changed: Callable[["Service", Life], None]
     asked: Callable[["Service"], None]
 
@@ -132,6 +147,13 @@ class Service:
     def answer(self) -> str | None:
         """What its readiness probe got back so far; None: nobody asks, or nothing yet."""
         return self._asking.failure() if self._asking is not None and self._asking.has_seen else None
+
+    @property
+    def retry_in(self) -> float | None:
+        """Seconds until it starts again by a timer; None: it waits for none."""
+        if self.life.awaits != "timer" or self._retry is None:
+            return self.life.backoff
+        return max(0.0, round(self._retry.when() - asyncio.get_running_loop().time(), 1))
 
     @property
     def is_idle(self) -> bool:
@@ -200,7 +222,7 @@ class Service:
     def _handle(self, event: Event) -> None:
         before = self.life
         self.life, effects = step(before, event)
-        if effects and isinstance(event, CAUSES):
+        if effects and isinstance(event, CAUSES) and not isinstance(effects[0], Reload):
             self.cause = event
         if self.life.state != before.state:
             self.since = time.time()
@@ -211,12 +233,16 @@ class Service:
 
     def _perform(self, effect: Effect) -> None:
         match effect:
-            case FreePort(attempt):
-                self._free_port(attempt)
+            case FreePort(attempt, contested):
+                self._free_port(attempt, contested)
+            case AwaitPort(attempt, port):
+                self._when_running(lambda: self._begin(self._await_port(attempt, port)))
             case Spawn(generation):
                 self._spawn(generation)
             case Probe(generation):
                 self._when_running(lambda: self._start_probe(generation))
+            case Reload():
+                self._signal_to_reload()
             case EndTree():
                 self._when_running(lambda: self._begin(self._end_tree()))
             case RetryAfter(seconds, generation):
@@ -249,25 +275,47 @@ class Service:
 
     # -- its port
 
-    def _free_port(self, attempt: int) -> None:
+    def _free_port(self, attempt: int, contested: int | None) -> None:
         if self._early is not None:
             self.port = self._early.port if isinstance(self._early, Started) else None
             self.tell(PortFree(attempt))
         else:
-            self._begin(self._claim_in_thread(attempt))
+            self._begin(self._claim_in_thread(attempt, contested))
 
-    async def _claim_in_thread(self, attempt: int) -> None:
+    async def _claim_in_thread(self, attempt: int, contested: int | None) -> None:
         """In a thread: finding out who holds a port, and waiting for it, takes a while."""
         if self.gate is not None:
             await self.gate()
             if self.life.state not in ("freeing", "restarting"):
                 return  # somebody stopped it meanwhile
+        again = self.life.generation > 0 and contested is None
+        insisted_on = contested if contested != self.port else None  # it was given another one
         try:
-            self.port = await asyncio.to_thread(self._around.claim, self.spec, self.life.generation > 0)
+            self.port = await asyncio.to_thread(self._around.claim, self.spec, again)
+            if insisted_on is not None:
+                await asyncio.to_thread(self._around.clear, self.spec, insisted_on)
         except DevproxyError as error:
-            self.tell(PortHeld(attempt, _in_words(error)))
+            self.tell(PortHeld(attempt, _in_words(error), error.port if isinstance(error, HeldError) else None))
         else:
             self.tell(PortFree(attempt))
+
+    async def _await_port(self, attempt: int, port: int) -> None:
+        """Looks at the table of sockets first: binding the port, even for a moment, could keep others from it."""
+        while self.life.attempt == attempt and self.life.awaits == "port":
+            await asyncio.sleep(PORT_POLL_SECONDS)
+            if port not in listening_ports() and is_free(port):
+                self.tell(PortReleased(attempt))
+                return
+
+    def _contested(self, exit_: Exit, lived: float) -> int | None:
+        """The port that it could not have, if it died of that: the child and all that came of it are gone, and yet
+        somebody listens on the port it was given, or on one that it complained about."""
+        life = self.life
+        if life.next is not None or life.was_ready or exit_.ok or lived >= STABLE_SECONDS:
+            return None
+        named = ports_in_use(record.plain for record in self._around.lines(self.spec.name, self.first_line))
+        wanted = named if self.port is None else [self.port, *named]
+        return next((port for port in wanted if not is_free(port)), None)
 
     # -- its child
 
@@ -333,6 +381,7 @@ class Service:
 
     def _on_exit(self, child: Child, generation: int, exit_: Exit) -> None:
         """The leader has exited: what it printed last is read before anybody hears of it."""
+        child.has_exited = True
         lived, self.exited = child.lived, time.time()
         child.drain(self._take)
         self._stop_probing()
@@ -344,7 +393,7 @@ class Service:
         asked = self.life.next is not None
         if asked:
             await self._until(tree.is_gone, self._grace_ends)
-        if asked or not exit_.ok or self.spec.restart == "always":
+        if asked or not exit_.ok or self.spec.restart == "always" or self.life.rules.serves:
             tree.signal(signal.SIGKILL)
             await self._until(tree.is_gone, loop.time() + KILL_SECONDS)
         else:  # it has done its work: perhaps to start a daemon, which stays until the session ends
@@ -356,7 +405,7 @@ class Service:
         self.child = None
         self.addresses = ()
         self._gone.set()
-        self.tell(Exited(generation, exit_, lived))
+        self.tell(Exited(generation, exit_, lived, self._contested(exit_, lived)))
 
     async def _until(self, is_gone: Callable[[], bool], deadline: float) -> None:
         """Nothing tells of the end of a process that is not our child: ask, at most until the deadline."""
@@ -367,6 +416,12 @@ class Service:
 
     def _tree_of(self, child: Child) -> Tree:
         return Tree(child, service=self.spec.name, session=self._around.starter.session)
+
+    def _signal_to_reload(self) -> None:
+        """The process that we started, and only it: what it has started itself is its own business."""
+        reload = self.spec.reload
+        if self.child is not None and reload is not None:
+            self.child.signal_leader(signal.Signals[f"SIG{reload.signal}"])
 
     async def _end_tree(self) -> None:
         """Ask the tree to end; kill it when its grace period is over."""
@@ -415,7 +470,13 @@ class Service:
 
 
 def _rules(spec: model.Service) -> Rules:
-    return Rules(restart=spec.restart, finite=spec.kind == "task", watched=bool(spec.watch))
+    return Rules(
+        restart=spec.restart,
+        finite=spec.kind == "task",
+        serves=spec.kind not in ("worker", "task"),
+        watched=bool(spec.watch),
+        reload=spec.reload.signal if spec.reload is not None else None,
+    )
 
 
 def _in_words(error: DevproxyError) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from devproxy.config.model import Service
 from devproxy.control.models import Advice, Listening
 from devproxy.processes.lifecycle import NOT_RUNNABLE, Life
+from devproxy.session.words import next_words
 
 KILLED = 9  # SIGKILL; a shell says 137
 
@@ -52,6 +53,6 @@ def _after_a_crash(name: str, life: Life, declared: Service) -> Iterator[Advice]
         yield Advice("the PATH that its command is looked for in", f"devproxy env {name} --all")
     if not life.reason:
         yield Advice("all that it printed", f"devproxy logs {name}")
-    if life.backoff is None and life.rules.watched:
-        yield Advice("it starts again when a file is saved", "")
+    if life.awaits in ("save", "port"):
+        yield Advice(next_words(life), "")
     yield Advice("start it now" if life.backoff is not None else "start it again", f"devproxy restart {name}")

@@ -18,7 +18,7 @@ from devproxy.ports.memory import Memory
 from devproxy.ports.probe import choose, is_free
 
 if TYPE_CHECKING:
-    from devproxy.ports.facts import Judged
+    from devproxy.ports.facts import Judged, Verdict
 
 OWN_RELEASE_SECONDS: Final = 5.0
 """How long a port that our own child has just held may take to bind again."""
@@ -27,6 +27,8 @@ POLL_SECONDS: Final = 0.01
 LOWEST_AUTO: Final = 20000
 
 _SEVERITY: Final = ("ours", "neighbour", "stranger", "untouchable")
+
+ANOTHER_PORT: Final = 'let a free one be chosen: port = "auto"'
 
 Choice = Literal["free", "another", "quit"]
 
@@ -137,6 +139,23 @@ class Claims:
             return known
         return self._choose_for(service, usual + 1 if isinstance(usual, int) else LOWEST_AUTO)
 
+    def clear(self, service: Service, port: int) -> None:
+        """See that a port binds which is not the service's, but which it insists on.
+
+        Raises: PortHeld: it is held by somebody who is not ours.
+        """
+        if is_free(port):
+            return
+        from devproxy.ports.look import look
+
+        judged = look(port, self._root)
+        if any(one.verdict.kind != "ours" for one in judged):
+            given = self._given.get(service.name)
+            meant = f" (it was given {given} as $PORT)" if given is not None else ""
+            raise self._held(service, port, judged, f"set the service's port to {port}{meant}")
+        if judged:
+            self._free(service, port, judged)
+
     def _choose_for(self, service: Service, lowest: int) -> int:
         """Give it a free port: the one that it had before, or one that nobody has, or will have."""
         with self._giving:
@@ -171,32 +190,41 @@ class Claims:
 
     def _settle(self, service: Service, port: int) -> int:
         """Somebody holds it."""
-        from devproxy.ports.free import Freed, free  # psutil: 20 ms, only when a port is held
-        from devproxy.ports.look import look
+        from devproxy.ports.look import look  # psutil: 20 ms, only when a port is held
 
         judged = look(port, self._root)
         if not judged:
             return port
         movable = service.name in self._movable
-        worst = max((one.verdict for one in judged), key=lambda verdict: _SEVERITY.index(verdict.kind))
         choice = self._choose(service, port, judged, movable)
         if choice == "another":
             other = self._choose_for(service, port + 1)
             self._say(f"{service.name}: port {port} is held by {_names(judged)}; it gets {other} instead")
             return other
         if choice == "quit":
-            raise PortHeld(
-                f"port {port}, which {service.name} needs, is held by {_names(judged)}: {worst.reason}",
-                hint=worst.hint or _hint(port),
-            )
+            raise self._held(service, port, judged)
+        self._free(service, port, judged)
+        return port
+
+    def _held(self, service: Service, port: int, judged: "list[Judged]", otherwise: str = ANOTHER_PORT) -> PortHeld:
+        worst = _worst(judged)
+        return PortHeld(
+            f"port {port}, which {service.name} needs, is held by {_names(judged)}: {worst.reason}",
+            hint=worst.hint or _hint(port, otherwise),
+            port=port,
+        )
+
+    def _free(self, service: Service, port: int, judged: "list[Judged]") -> None:
+        from devproxy.ports.free import Freed, free  # psutil: 20 ms, only when a port is held
+
         outcome = free(port, judged, self._root, force=self._manners.force, tell=self._tell(service, port))
         if not isinstance(outcome, Freed):
             raise PortHeld(
                 f"port {port}, which {service.name} needs, could not be freed: {outcome.reason}",
                 hint=outcome.hint,
+                port=port,
             )
-        self._say(f"{service.name}: freed port {port}, which {_names(judged)} held ({worst.reason})")
-        return port
+        self._say(f"{service.name}: freed port {port}, which {_names(judged)} held ({_worst(judged).reason})")
 
     def _tell(self, service: Service, port: int) -> Callable[[str], None]:
         return lambda step: self._say(f"{service.name}: freeing port {port}: {step}")
@@ -216,8 +244,12 @@ class Claims:
         return "another" if movable else "quit"
 
 
-def _hint(port: int) -> str:
-    return f'free it with `devproxy kill-port {port}`, or let a free one be chosen: port = "auto"'
+def _hint(port: int, otherwise: str = ANOTHER_PORT) -> str:
+    return f"free it with `devproxy kill-port {port}`, or {otherwise}"
+
+
+def _worst(judged: "list[Judged]") -> "Verdict":
+    return max((one.verdict for one in judged), key=lambda verdict: _SEVERITY.index(verdict.kind))
 
 
 def _names(judged: "list[Judged]") -> str:

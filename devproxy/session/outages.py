@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from devproxy.processes.lifecycle import Life
 from devproxy.proxy.exchange import Failure
 from devproxy.proxy.failures import Outage
-from devproxy.session.words import exit_words
+from devproxy.session.words import exit_words, next_words
 
 LINES = 30
 
@@ -58,11 +58,10 @@ def _words(
             return f"{name} is {'restarting' if state == 'restarting' else 'starting'}", "", ""
         case "crashed":
             why = life.reason or (f"It {exit_words(life.exit)}." if life.exit is not None else "")
-            if life.backoff is not None:
-                return f"{name} has crashed", why, f"It starts again in {life.backoff:g} s. {restart}"
-            if life.rules.watched:
-                return f"{name} has crashed", why, f"It starts again when a file is saved. {restart}"
-            return f"{name} has crashed", why, f"Start it again: `devproxy restart {name}`."
+            if life.awaits is None:
+                return f"{name} has crashed", why, f"Start it again: `devproxy restart {name}`."
+            follows = next_words(life)
+            return f"{name} has crashed", why, f"{follows[0].upper()}{follows[1:]}. {restart}"
         case "failing":
             return f"{name} is failing", life.reason, restart
         case "stopped" if not life.generation:

@@ -14,6 +14,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -27,7 +28,7 @@ from devproxy.gateway.gateway import Gateway
 from devproxy.gateway.mount import Mount
 from devproxy.hosts import AllowedHosts, branch_host
 from devproxy.hub.topic import Topic, TopicClosed
-from devproxy.logs.records import records_of
+from devproxy.logs.records import Record, records_of
 from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper
@@ -48,6 +49,12 @@ if TYPE_CHECKING:
     from devproxy.gateway.asgi import Application
 
 GATEWAY_GRACE_SECONDS: Final = 2.0
+LAST_LINES: Final = 200
+"""How far back in a service's lines a traceback, or what it died of, is looked for."""
+
+SHOWN_PATHS: Final = 100
+"""At most so many files are named in the event of a save."""
+
 RING_EVENTS: Final = 2000
 
 SAVE_QUIET_SECONDS: Final = 0.1
@@ -93,7 +100,9 @@ class Session:
             starter=launch.starter,
             reaper=self._reaper,
             printed=self._printed,
+            lines=self._lines,
             claim=launch.claims.claim,
+            clear=launch.claims.clear,
             changed=self._changed,
             asked=self._asked,
         )
@@ -253,6 +262,7 @@ class Session:
                 self._tell_pages("ready", service=service.spec.group)
             elif before.state == "ready":
                 self._tell_pages("down", service=service.spec.group, state=life.state)
+        self._watching.await_save(name, awaited=life.awaits == "save")
         sentence, level = words.change_words(name, before, life, ready_seconds=service.ready_seconds, note=service.note)
         if sentence:
             self.log.say(sentence, level=level)
@@ -312,6 +322,10 @@ class Session:
         finally:
             lines.close()
 
+    def _lines(self, name: str, after: int) -> list[Record]:
+        """The last lines of a service, after the log's line of this number."""
+        return [record for record in self.log.last_lines(name, LAST_LINES) if record.seq > after]
+
     def _describe(self, name: str, failure: Failure) -> Outage:
         service = self._spokesman(name)
         if service is None:
@@ -326,7 +340,7 @@ class Session:
             port=service.port,
             waits_for=words.waits_words(self.supervisor.waits_for(own)),
             lines=[record.text for record in records],
-            traceback=[record.text for record in last_traceback(self.log.last_lines(own, 200))],
+            traceback=[record.text for record in last_traceback(self.log.last_lines(own, LAST_LINES))],
         )
 
     def _spokesman(self, name: str) -> Service | None:
@@ -337,8 +351,9 @@ class Session:
     # -- files
 
     def _saved(self, name: str, paths: frozenset[Path]) -> None:
-        shown = sorted(os.path.relpath(path, self.config.root) for path in paths)
-        self.log.say(f"{name}: {shown[0]}{f' and {len(shown) - 1} more' if len(shown) > 1 else ''} saved")
+        # Of 20,000 (a checkout), sorting all would stop the loop for half a second.
+        shown = sorted(os.path.relpath(path, self.config.root) for path in islice(paths, SHOWN_PATHS))
+        self.log.say(f"{name}: {shown[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} saved")
         self.log.marks.add("save", name, time.time() - SAVE_QUIET_SECONDS)
         self._happened(Saved(tuple(shown), (name,), time.time()))
         self.supervisor.saved(name)

@@ -22,7 +22,7 @@ from devproxy.proxy.head import BadHead, parse_request
 from devproxy.proxy.routes import CompiledRoute
 from devproxy.session import why
 from devproxy.session.environments import declared_in, describe
-from devproxy.session.words import exit_label, exit_words, signal_name, waits_words
+from devproxy.session.words import exit_label, exit_words, next_words, signal_name, waits_words
 
 if TYPE_CHECKING:
     from devproxy.session.session import Session
@@ -113,6 +113,7 @@ class SessionView:
             waits_for=[wait.service for wait in waits],
             instance_of=declared.instance_of or None,
             blocked_by=next((wait.culprit for wait in waits if wait.is_vain), None),
+            retry_in=service.retry_in,
         )
 
     def _message(self, service: Service) -> str | None:
@@ -125,9 +126,7 @@ class SessionView:
             return f"not started; devproxy start {name} starts it"
         if life.state in ("crashed", "failing"):
             why = life.reason or (exit_words(life.exit) if life.exit is not None else "")
-            if life.backoff is not None:
-                return f"{why}; starts again in {life.backoff:g} s"
-            return f"{why}; starts again when a file is saved" if life.rules.watched else why
+            return why if life.awaits is None else f"{why}; {next_words(life)}"
         return service.note or None
 
     async def status_with_usage(self) -> SessionStatus:

@@ -1,7 +1,8 @@
 """Files that matter to a session: those that restart services, those that open pages show, and its config."""
 
 import asyncio
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -18,6 +19,15 @@ SAVE_QUIET_MS: Final = 30
 """A save is often several writes; this long without another one, it is complete."""
 
 CONFIGS: Final = (f"{{{FILE},{PYPROJECT}}}",)  # as a glob: a file that editors replace, or that comes later
+
+ANY_FILE: Final = ("**",)
+"""What a service that names no files waits for when it has crashed too often."""
+
+WRITTEN_BY_PROGRAMS: Final = re.compile(
+    r".*\.(?:log|out|err|pid|sock|tmp|cache|db|sqlite|sqlite3|db3|rdb|aof|mdb|prof|coverage)"
+    r"|.*(?:-journal|-wal|-shm)|\.coverage.*|nohup\.out|core(?:\.\d+)?|.*\.log\.[\w.-]+",
+)
+"""Names of what programs write by themselves: no save of a person's."""
 
 Watched = tuple[Path, tuple[str, ...]]
 Site = tuple[Path, str, int]
@@ -46,7 +56,8 @@ class Watching:
         self._edited = edited
         self._warn = warn
         self._tasks: asyncio.TaskGroup | None = None
-        self._watcher: Watcher | None = None
+        self.watcher: Watcher | None = None  # none before something is watched
+        self._awaiting: set[str] = set()  # services that wait for a save, whatever they are watched for
         self._subscriptions: dict[str, tuple[Watched, Subscription]] = {}
         self._sites: tuple[Site, ...] = ()
         self._sites_tasks: list[asyncio.Task[None]] = []
@@ -66,22 +77,36 @@ class Watching:
         self._config = config
         if self._tasks is None:
             return  # `run` will
-        self._watch_services(dict(_watched(config)))
+        self._watch_services()
         self._watch_sites(tuple(_sites(config)))
+
+    def await_save(self, name: str, *, awaited: bool) -> None:
+        """Whether a service waits for a save: one that names no files is watched only meanwhile."""
+        if awaited == (name in self._awaiting):
+            return
+        (self._awaiting.add if awaited else self._awaiting.discard)(name)
+        if self._tasks is not None:
+            self._watch_services()
 
     def content_version(self) -> str:
         """The version of the static files that are served now; empty when nobody watches them."""
         return self._content() if self._content is not None else ""
 
-    def _watch_services(self, wanted: dict[str, Watched]) -> None:
+    def _watch_services(self) -> None:
+        wanted = dict(_watched(self._config, self._awaiting))
         for name, (watched, subscription) in tuple(self._subscriptions.items()):
             if wanted.get(name) != watched:
                 self._running_watcher().remove(subscription)
                 del self._subscriptions[name]
         for name, watched in wanted.items():
             if name not in self._subscriptions:
-                subscription = self._running_watcher().add(*watched, SAVE_QUIET_MS, partial(self._saved, name))
+                told = partial(self._saved_of_any if watched[1] is ANY_FILE else self._saved, name)
+                subscription = self._running_watcher().add(*watched, SAVE_QUIET_MS, told)
                 self._subscriptions[name] = watched, subscription
+
+    def _saved_of_any(self, name: str, paths: frozenset[Path]) -> None:
+        if sources := frozenset(path for path in paths if not WRITTEN_BY_PROGRAMS.fullmatch(path.name)):
+            self._saved(name, sources)
 
     def _watch_sites(self, wanted: tuple[Site, ...]) -> None:
         """All or none anew: they share the name of what is served now."""
@@ -101,20 +126,20 @@ class Watching:
             self._sites_tasks.append(self._tasks.create_task(live.run(self._running_watcher())))
 
     def _running_watcher(self) -> "Watcher":
-        if self._watcher is None:
+        if self.watcher is None:
             from devproxy.watch import Watcher
 
             assert self._tasks is not None
-            self._watcher = Watcher(warn=self._warn)
-            self._tasks.create_task(self._watcher.run())
-        return self._watcher
+            self.watcher = Watcher(warn=self._warn)
+            self._tasks.create_task(self.watcher.run())
+        return self.watcher
 
 
-def _watched(config: Config) -> "Iterator[tuple[str, Watched]]":
+def _watched(config: Config, awaiting: Collection[str]) -> "Iterator[tuple[str, Watched]]":
     """What restarts which service."""
     for declared in config.services:
-        if declared.command is not None and declared.watch:
-            yield declared.name, (declared.dir, declared.watch)
+        if declared.command is not None and (declared.watch or declared.name in awaiting):
+            yield declared.name, (declared.dir, declared.watch or ANY_FILE)
 
 
 def _sites(config: Config) -> Iterator[Site]:

@@ -14,7 +14,7 @@ from devproxy.control.models import Blocker, Explanation, Listening, Process, Se
 from devproxy.events import Saved as FilesSaved
 from devproxy.events import rfc3339
 from devproxy.logs.tracebacks import last_traceback
-from devproxy.processes.lifecycle import RestartAsked, RetryDue, Saved
+from devproxy.processes.lifecycle import PortReleased, RestartAsked, RetryDue, Saved
 from devproxy.processes.service import Service
 from devproxy.session.advice import advise
 
@@ -134,6 +134,8 @@ def _cause(session: "Session", service: Service) -> str | None:
             return None
         case RestartAsked():
             return "a restart that was asked for"
+        case PortReleased():
+            return "its port was released"
         case RetryDue():
             return "devproxy, after a crash"
         case Saved():

@@ -47,12 +47,18 @@ def signal_name(number: int) -> str:
 
 def change_words(name: str, before: Life, life: Life, *, ready_seconds: float | None, note: str) -> tuple[str, str]:
     """What to say of a change, and its level; an empty sentence if it needs none."""
+    if life.reloads != before.reloads:
+        return f"{name} is sent SIG{life.rules.reload} to reload", "info"
     if life.state == before.state:
         return "", "info"
     match life.state:
+        case "ready" if before.was_ready:
+            return f"{name} is ready again", "info"
         case "ready":
             took = f" in {ready_seconds:.1f} s" if ready_seconds is not None else ""
             return f"{name} is ready{took}" + (f"; it {note}" if note else ""), "info"
+        case "freeing" if life.contested is not None:
+            return f"{name} {_exit(life)}: port {life.contested}, which it wants, is taken", "warning"
         case "restarting":
             return f"{name} restarts", "info"
         case "failing":
@@ -88,14 +94,26 @@ def _wait_words(wait: Wait) -> str:
 
 
 def _death(life: Life) -> str:
-    why = life.reason or (exit_words(life.exit) if life.exit is not None else "ended")
-    if life.reason:
-        why = f"could not be started: {life.reason}"
-    if life.backoff is not None:
-        return f"{why}; it starts again in {life.backoff:g} s"
-    if life.rules.watched:
-        return f"{why}; it starts again when a file is saved"
-    return f"{why}; it is not started again"
+    why = f"could not be started: {life.reason}" if life.reason else _exit(life)
+    return f"{why}; {next_words(life)}"
+
+
+def _exit(life: Life) -> str:
+    return exit_words(life.exit) if life.exit is not None else "ended"
+
+
+def next_words(life: Life) -> str:
+    """When a crashed service starts again by itself, if it does: "it starts again in 0.5 s"."""
+    match life.awaits:
+        case "timer":
+            return f"it starts again in {life.backoff:g} s"
+        case "save" if life.is_braked:
+            return f"after {life.deaths} crashes in a row it waits for the next save of a file, or to be restarted"
+        case "save":
+            return "it starts again when a file is saved"
+        case "port":
+            return f"it starts when port {life.contested} is free"
+    return "it is not started again"
 
 
 def edit_words(file: str, changes: Changes) -> str:

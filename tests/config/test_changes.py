@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from devproxy.config.changes import AT_ONCE, LATER, SWAPPED, Changes, compare
 from devproxy.config.instances import expand
-from devproxy.config.model import Bus, Capture, Config, Hold, Logs, Ready, Reload, Route, Service, Stop
+from devproxy.config.model import Bus, Capture, Config, Hold, Logs, Ready, Reload, ReloadSignal, Route, Service, Stop
 
 ROOT = Path("/shop")
 
@@ -35,8 +35,8 @@ RESTARTS = [
 ]  # fmt: skip
 AT_ONCE_VALUES: list[dict[str, Any]] = [
     {"depends_on": {"db": "ready"}}, {"log_files": ("log/dev.log",)}, {"optional": True}, {"profiles": ("full",)},
-    {"restart": "always"}, {"start": "manual"}, {"stop": Stop(grace_seconds=1)}, {"watch": ("*.py",)},
-    {"instances": 2},
+    {"reload": ReloadSignal("HUP")}, {"restart": "always"}, {"start": "manual"}, {"stop": Stop(grace_seconds=1)},
+    {"watch": ("*.py",)}, {"instances": 2},
 ]  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from devproxy.config.dump import to_toml
 from devproxy.config.instances import expand
 from devproxy.config.load import load
-from devproxy.config.model import Config, FieldEdits, Hold, Logs, Ready, Reload, Route, Service, Stop
+from devproxy.config.model import Config, FieldEdits, Hold, Logs, Ready, Reload, ReloadSignal, Route, Service, Stop
 
 AWKWARD = ['"', "'", "\\", "\x7f", "\x1b[2J", "a\r\nb\tc", '"' * 3, "'" * 3, "# none", "a\u2028b", "true"]
 TEXT = st.one_of(
@@ -62,7 +62,8 @@ def services(draw: st.DrawFn, root: Path, name: str, earlier: list[str], port: i
             st.dictionaries(st.sampled_from(earlier), st.sampled_from(["started", "ready"])) if earlier else st.just({})
         ),
         ready=draw(READY),
-        watch=draw(st.sampled_from([(), ("app/**/*.py", "*.toml")])),
+        watch=(watch := draw(st.sampled_from([(), ("app/**/*.py", "*.toml")]))),
+        reload=draw(st.sampled_from([None, ReloadSignal("HUP")])) if watch else None,
         restart=draw(st.sampled_from(["on-failure", "always", "never"])),
         stop=draw(st.builds(Stop, signal=st.sampled_from(["TERM", "INT"]), grace_seconds=SECONDS)),
         start=draw(st.sampled_from(["auto", "manual"])),

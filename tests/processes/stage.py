@@ -17,7 +17,7 @@ from devproxy.config import model
 from devproxy.config.selection import select
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log
-from devproxy.logs.records import records_of
+from devproxy.logs.records import Record, records_of
 from devproxy.paths import state_home
 from devproxy.ports.leases import Leases
 from devproxy.ports.memory import Memory
@@ -83,7 +83,7 @@ def alive(pid: int) -> bool:
 class Stage:
     """Services that run, what they printed, and every state that they were in."""
 
-    def __init__(self, *specs: model.Service) -> None:
+    def __init__(self, *specs: model.Service, root: Path = Path("/")) -> None:
         self.session = secrets.token_hex(4)
         self.log = Log(None, self.session, model.Logs())
         self.reaper = Reaper()
@@ -93,9 +93,10 @@ class Stage:
         self.asked: list[str] = []  # the services that were said to wait for input
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
-        self._leases, memory = Leases(state_home()), Memory(state_home(), Path("/"))
+        self._leases, memory = Leases(state_home()), Memory(state_home(), root)
+        movable = [each.name for each in specs if each.port == "auto"]
         self._claims = claims = Claims(
-            Path("/"), specs, (), Manners(), self.log.say, leases=self._leases, memory=memory
+            root, specs, movable, Manners(), self.log.say, leases=self._leases, memory=memory
         )
         selection = select(specs)
         self._specs, self._claim = [each for each in specs if each.name in selection.wanted], claims.claim
@@ -109,7 +110,16 @@ class Stage:
             starting=lambda name: None,
             last_line=lambda: self.log.topic.last,
         )
-        self._around = Surroundings(self._starter, self.reaper, self._printed, claims.claim, self._changed, self._asked)
+        self._around = Surroundings(
+            self._starter,
+            self.reaper,
+            self._printed,
+            self._lines,
+            claims.claim,
+            claims.clear,
+            self._changed,
+            self._asked,
+        )
         services = [Service(each, self._around, listens=each.port is not None) for each in specs]
         self.supervisor = Supervisor(services, selection)
 
@@ -180,6 +190,9 @@ class Stage:
                 if chunk.service == name and any(pattern.search(one.plain) for one in records_of(chunk)):
                     return
 
+    def _lines(self, name: str, after: int) -> list[Record]:
+        return [record for record in self.log.last_lines(name, 200) if record.seq > after]
+
     async def play(self, scene: Callable[["Stage"], Coroutine[Any, Any, None]]) -> None:
         self.reaper.start(asyncio.get_running_loop())
         running = asyncio.create_task(self.supervisor.run())
@@ -199,9 +212,14 @@ class Stage:
         self.log.close()
 
 
-def play(scene: Callable[[Stage], Coroutine[Any, Any, None]], *specs: model.Service, within: float = 30) -> Stage:
+def play(
+    scene: Callable[[Stage], Coroutine[Any, Any, None]],
+    *specs: model.Service,
+    root: Path = Path("/"),
+    within: float = 30,
+) -> Stage:
     """Start the services, play the scene, stop them; the stage that is left tells what happened."""
-    stage = Stage(*specs)
+    stage = Stage(*specs, root=root)
     try:
         with adopting():
             stage.prepare()

@@ -1,10 +1,14 @@
 """The state machine: a table of its steps, and what no sequence of events may lead to."""
 
-from hypothesis import given
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devproxy.processes.lifecycle import (
+    FAST_DEATHS,
     LIVE,
+    MOST_CONTESTS,
+    AwaitPort,
     BecameReady,
     BecameUnready,
     Begin,
@@ -17,7 +21,9 @@ from devproxy.processes.lifecycle import (
     Life,
     PortFree,
     PortHeld,
+    PortReleased,
     Probe,
+    Reload,
     RestartAsked,
     RetryAfter,
     RetryDue,
@@ -27,6 +33,7 @@ from devproxy.processes.lifecycle import (
     Spawned,
     SpawnFailed,
     StopAsked,
+    Wanted,
     step,
 )
 
@@ -42,6 +49,7 @@ def lived(*events: Event, rules: Rules | None = None) -> tuple[Life, list[Effect
 STARTED = (Begin(), PortFree(1), Spawned(1))
 READY = (*STARTED, BecameReady(1))
 FAILED = Exited(1, Exit(code=1), 0.1)
+FAILED_4 = Exited(4, Exit(code=1), 0.1)
 
 
 def test_a_service_frees_its_port_starts_and_is_probed() -> None:
@@ -53,43 +61,90 @@ def test_a_service_frees_its_port_starts_and_is_probed() -> None:
 
 
 def test_a_held_port_is_a_crash_that_says_why() -> None:
-    life, effects = lived(Begin(), PortHeld(1, "somebody has it"))
-    assert (life.state, life.reason, effects) == ("crashed", "somebody has it", [])
+    life, effects = lived(Begin(), PortHeld(1, "no port is left"))
+    assert (life.state, life.reason, life.awaits, effects) == ("crashed", "no port is left", None, [])
+
+
+def test_one_whose_port_is_held_starts_when_it_is_released() -> None:
+    life, effects = lived(Begin(), PortHeld(1, "somebody has it", 8000))
+    assert (life.state, life.awaits, effects) == ("crashed", "port", [AwaitPort(1, 8000)])
+    life, effects = step(life, PortReleased(1))
+    assert (life.state, effects) == ("freeing", [FreePort(2)])
+    assert step(life, PortReleased(1)) == (life, [])
+
+
+def test_dying_of_a_taken_port_is_no_death_and_its_holder_is_seen_to() -> None:
+    life, effects = lived(*STARTED, Exited(1, Exit(code=1), 0.1, 8000))
+    assert (life.state, life.deaths, effects) == ("freeing", 0, [FreePort(2, 8000)])
+    life, effects = step(life, PortHeld(2, "somebody has it", 8000))
+    assert (life.state, life.awaits, effects) == ("crashed", "port", [AwaitPort(2, 8000)])
+
+
+def test_a_port_that_is_taken_away_again_and_again_is_given_up() -> None:
+    life, effects = step(Life(), Begin())
+    for _ in range(MOST_CONTESTS + 1):
+        assert life.state == "freeing"
+        life, _ = step(life, PortFree(life.attempt))
+        life, effects = step(life, Exited(life.generation, Exit(code=1), 0.1, 8000))
+    assert (life.state, life.awaits, effects) == ("crashed", "save", [])
+    assert "8000" in life.reason
+    life, effects = step(life, RestartAsked())
+    assert (life.contests, effects) == (0, [FreePort(4)])
+
+
+def test_never_is_never_also_for_a_taken_port() -> None:
+    life, effects = lived(*STARTED, Exited(1, Exit(code=1), 0.1, 8000), rules=Rules(restart="never"))
+    assert (life.state, life.awaits, effects) == ("crashed", None, [])
+
+
+def dying(times: int, rules: Rules | None = None, exit_: Exit | None = None) -> tuple[Life, list[Effect]]:
+    """The life after so many fast deaths in a row, each but the last followed by another start."""
+    life, effects = step(Life(rules or Rules()), Begin())
+    for _ in range(times):
+        if life.awaits is not None:
+            life, _ = step(life, RetryDue(life.generation))
+        life, _ = step(life, PortFree(life.attempt))
+        life, effects = step(life, Exited(life.generation, exit_ or Exit(code=1), 0.1))
+    return life, effects
 
 
 def test_a_failure_is_retried_later_and_later() -> None:
-    life, seconds = Life(), []
-    life, _ = step(life, Begin())
-    for generation in range(1, 8):
-        life, _ = step(life, PortFree(life.attempt))
-        life, effects = step(life, Exited(generation, Exit(code=1), 0.1))
-        assert life.state == "crashed"
-        assert isinstance(effects[0], RetryAfter)
-        seconds.append(effects[0].seconds)
-        life, effects = step(life, RetryDue(generation))
-        assert effects == [FreePort(generation + 1)]
-    assert seconds == [0.5, 1, 2, 4, 8, 10, 10]
+    assert dying(1)[1] == [RetryAfter(0.5, 1)]
+    assert dying(2)[1] == [RetryAfter(1, 2)]
+    life, _ = dying(2)
+    assert (life.state, life.awaits, life.backoff) == ("crashed", "timer", 1)
+    life, effects = step(life, RetryDue(2))
+    assert (life.state, life.awaits, life.backoff, effects) == ("freeing", None, None, [FreePort(3)])
 
 
-def test_a_long_life_resets_the_backoff() -> None:
-    life, effects = lived(*READY, FAILED, RetryDue(1), PortFree(2), Exited(2, Exit(signal=9), 60))
-    assert effects == [RetryAfter(0.5, 2)]
-    assert life.deaths == 1
+def test_a_long_life_resets_the_backoff_and_the_brake() -> None:
+    life, effects = step(dying(2)[0], RetryDue(2))
+    life, _ = step(life, PortFree(3))
+    life, effects = step(life, Exited(3, Exit(signal=9), 60))
+    assert effects == [RetryAfter(0.5, 3)]
+    assert life.deaths == 0
 
 
-def test_after_three_fast_deaths_a_watched_service_waits_for_a_save() -> None:
-    rules = Rules(watched=True)
-    life = Life(rules)
-    life, _ = step(life, Begin())
-    effects: list[Effect] = []
-    for generation in (1, 2, 3):
-        life, _ = step(life, PortFree(life.attempt))
-        life, effects = step(life, Exited(generation, Exit(code=1), 0.1))
-        if generation < 3:
-            life, _ = step(life, RetryDue(generation))
-    assert (life.state, life.backoff, effects) == ("crashed", None, [])
-    life, effects = step(life, Saved())
-    assert (life.state, life.deaths, effects) == ("freeing", 0, [FreePort(4)])
+@pytest.mark.parametrize("rules", [Rules(), Rules(watched=True), Rules(restart="always")], ids=str)
+def test_after_three_fast_deaths_it_waits_for_a_save_or_for_being_asked_and_for_no_timer(rules: Rules) -> None:
+    life, effects = dying(FAST_DEATHS, rules)
+    assert (life.state, life.awaits, life.backoff, life.is_braked, effects) == ("crashed", "save", None, True, [])
+    saved, effects = step(life, Saved())
+    assert (saved.state, effects) == ("freeing", [FreePort(4)])
+    asked, effects = step(life, RestartAsked())
+    assert (asked.state, asked.deaths, effects) == ("freeing", 0, [FreePort(4)])
+
+
+def test_a_braked_one_gets_one_try_for_each_save() -> None:
+    life, _ = step(dying(FAST_DEATHS)[0], Saved())
+    life, _ = step(life, PortFree(4))
+    life, effects = step(life, FAILED_4)
+    assert (life.is_braked, effects) == (True, [])
+
+
+def test_a_save_before_the_brake_begins_the_count_anew() -> None:
+    life, _ = step(dying(2)[0], Saved())
+    assert life.deaths == 0
 
 
 def test_a_restart_ends_the_old_tree_before_it_frees_the_port() -> None:
@@ -121,15 +176,30 @@ def test_a_save_does_not_start_what_the_user_stopped() -> None:
     assert step(life, Saved()) == (life, [])
 
 
+def test_a_save_may_only_signal_it_while_it_runs() -> None:
+    rules = Rules(watched=True, reload="HUP")
+    life, effects = lived(*READY, Saved(), rules=rules)
+    assert (life.state, life.reloads, effects) == ("ready", 1, [Reload(1)])
+    assert lived(*STARTED, Saved(), rules=rules)[1] == [EndTree(1)]
+    assert lived(*READY, FAILED, Saved(), rules=rules)[1] == [FreePort(2)]
+    assert lived(*READY, RestartAsked(), Saved(), rules=rules)[1] == []
+
+
+def test_what_is_there_to_be_reached_has_crashed_whatever_it_exits_with() -> None:
+    life, effects = lived(*READY, Exited(1, Exit(code=0), 1), rules=Rules(serves=True))
+    assert (life.state, life.awaits, effects) == ("crashed", "save", [])
+
+
 def test_exiting_with_zero_is_done_unless_it_must_always_run() -> None:
     assert lived(*READY, Exited(1, Exit(code=0), 1))[0].state == "done"
     life, effects = lived(*READY, Exited(1, Exit(code=0), 1), rules=Rules(restart="always"))
     assert (life.state, effects) == ("crashed", [RetryAfter(0.5, 1)])
 
 
-def test_never_means_never_and_a_failed_task_stays_failed() -> None:
-    assert lived(*READY, FAILED, rules=Rules(restart="never"))[1] == []
-    assert lived(*READY, FAILED, rules=Rules(finite=True))[1] == []
+@pytest.mark.parametrize("rules", [Rules(restart="never"), Rules(finite=True)], ids=str)
+def test_never_means_never_and_a_failed_task_stays_failed(rules: Rules) -> None:
+    life, effects = lived(*READY, FAILED, rules=rules)
+    assert (life.awaits, effects) == (None, [])
 
 
 def test_unready_is_failing_until_it_is_ready_again() -> None:
@@ -138,6 +208,8 @@ def test_unready_is_failing_until_it_is_ready_again() -> None:
     life, _ = lived(*STARTED, BecameUnready(1, "nothing listens"), BecameUnready(1, "it answers 503"))
     assert (life.state, life.reason) == ("failing", "it answers 503")
     assert step(life, BecameReady(1))[0].state == "ready"
+    life, _ = lived(*READY, BecameUnready(1, "nothing listens"))
+    assert (life.state, life.was_ready) == ("failing", True)
 
 
 def test_a_late_event_of_an_earlier_generation_changes_nothing() -> None:
@@ -147,80 +219,190 @@ def test_a_late_event_of_an_earlier_generation_changes_nothing() -> None:
 
 
 class World:
-    """What performs the effects: at most one process, whose end it announces when the test says so."""
+    """What performs the effects, and answers them when the test says so."""
 
     def __init__(self, rules: Rules) -> None:
         self.life = Life(rules)
         self.processes: set[int] = set()
         self.claims: list[int] = []
-        self.retry: int | None = None
+        self.timers: list[int] = []
+        self.port_waits: list[int] = []
+        self.probes: set[int] = set()
+        self.asked_to_end: list[int] = []
+        self.exits: list[Exit] = []
+        self.spawn_fails = False
 
     def tell(self, event: Event) -> None:
         self.life, effects = step(self.life, event)
         for effect in effects:
-            match effect:
-                case FreePort(attempt):
-                    self.claims.append(attempt)
-                case Spawn(generation):
-                    assert not self.processes, "two live copies"
+            self.perform(effect)
+
+    def perform(self, effect: Effect) -> None:
+        match effect:
+            case FreePort(attempt):
+                self.claims.append(attempt)
+            case AwaitPort(attempt, _):
+                self.port_waits.append(attempt)
+            case Spawn(generation):
+                assert not self.processes, "two live copies"
+                if self.spawn_fails:
+                    self.exits.append(Exit(code=127))
+                    self.tell(SpawnFailed(generation, "x"))
+                else:
                     self.processes.add(generation)
                     self.tell(Spawned(generation))
-                case EndTree(generation):
-                    assert generation in self.processes
-                case RetryAfter(_, generation):
-                    self.retry = generation
+            case Probe(generation):
+                assert generation in self.processes
+                self.probes.add(generation)
+            case Reload(generation):
+                assert generation in self.processes
+                assert self.life.state in ("ready", "failing")
+            case EndTree(generation):
+                assert generation in self.processes
+                assert generation not in self.asked_to_end, "its grace would begin anew"
+                self.asked_to_end.append(generation)
+            case RetryAfter(seconds, generation):
+                assert seconds > 0
+                self.timers.append(generation)
 
     def happen(self, what: str) -> None:
         generation = self.life.generation
-        if what == "free" and self.claims:
-            self.tell(PortFree(self.claims.pop(0)))
-        elif what == "held" and self.claims:
-            self.tell(PortHeld(self.claims.pop(0), "x"))
-        elif what in ("exit 0", "exit 1") and self.processes:
+        if what in ("free", "held", "refused") and self.claims:
+            attempt = self.claims.pop(0)
+            answers = {
+                "free": PortFree(attempt),
+                "held": PortHeld(attempt, "x", 1),
+                "refused": PortHeld(attempt, "x"),
+            }
+            self.tell(answers[what])
+        elif what in EXITS and self.processes:
             gone = self.processes.pop()
-            self.tell(Exited(gone, Exit(code=int(what[-1])), 0.1))
-        elif what == "retry" and self.retry is not None:
-            due, self.retry = self.retry, None
-            self.tell(RetryDue(due))
-        elif what == "ready":
-            self.tell(BecameReady(generation))
-        elif what == "unready":
-            self.tell(BecameUnready(generation, "x"))
+            self.probes.discard(gone)
+            exit_, lived_, contested = EXITS[what]
+            self.exits.append(exit_)
+            self.tell(Exited(gone, exit_, lived_, contested))
+        elif what == "timer" and self.timers:
+            self.tell(RetryDue(self.timers.pop(0)))
+        elif what == "port released" and self.port_waits:
+            self.tell(PortReleased(self.port_waits.pop(0)))
+        elif what in ("ready", "unready") and generation in self.probes:
+            self.tell(BecameReady(generation) if what == "ready" else BecameUnready(generation, "x"))
+        elif what == "spawning breaks":
+            self.spawn_fails = True
+        elif what == "spawning works":
+            self.spawn_fails = False
         elif what in ASKED:
             self.tell(ASKED[what])
 
+    def check(self) -> None:
+        """Whoever waits, waits for something that will come, and every exit is known."""
+        life = self.life
+        assert life.alive == bool(self.processes)
+        assert not life.alive or life.generation in self.processes
+        assert (life.state in LIVE or life.next is not None) == life.alive
+        assert (life.next is not None) == (life.alive and life.generation in self.asked_to_end)
+        assert life.exit == (self.exits[-1] if self.exits else None), "a lost exit"
+        if life.state in ("freeing", "restarting") and not life.alive:
+            assert life.attempt in self.claims
+        if life.state in ("starting", "failing"):
+            assert life.generation in self.probes
+        assert life.state == "crashed" or life.awaits is None
+        assert (life.awaits == "timer") == (life.backoff is not None)
+        if life.awaits == "timer":
+            assert life.generation in self.timers
+        if life.awaits == "port":
+            assert life.attempt in self.port_waits
 
-ASKED: dict[str, Event] = {"begin": Begin(), "restart": RestartAsked(), "stop": StopAsked(), "save": Saved()}
-HAPPENINGS = st.lists(
-    st.sampled_from(["free", "held", "exit 0", "exit 1", "retry", "ready", "unready", *ASKED]), max_size=60
-)
+
+EXITS: dict[str, tuple[Exit, float, int | None]] = {
+    "exit 0": (Exit(code=0), 0.1, None),
+    "exit 1": (Exit(code=1), 0.1, None),
+    "not found": (Exit(code=127), 0.1, None),
+    "killed after long": (Exit(signal=9), 60, None),
+    "exit for its port": (Exit(code=1), 0.1, 1),
+}
+ASKED: dict[str, Event] = {
+    "begin": Begin(),
+    "restart": RestartAsked(),
+    "stop": StopAsked(),
+    "save": Saved(),
+    "wanted": Wanted(),
+}
+ANSWERS = ["free", "held", "refused", *EXITS, "timer", "port released", "ready", "unready"]
+HAPPENINGS = st.lists(st.sampled_from([*ANSWERS, "spawning breaks", "spawning works", *ASKED]), max_size=80)
 RULES = st.builds(
-    Rules, restart=st.sampled_from(["on-failure", "always", "never"]), finite=st.booleans(), watched=st.booleans()
+    Rules,
+    restart=st.sampled_from(["on-failure", "always", "never"]),
+    finite=st.booleans(),
+    serves=st.booleans(),
+    watched=st.booleans(),
+    reload=st.sampled_from([None, "HUP"]),
 )
 
 
 @given(HAPPENINGS, RULES)
+@settings(max_examples=400)
 def test_no_sequence_of_events_leads_to_two_copies_a_lost_exit_or_a_state_without_a_way_out(
     happenings: list[str], rules: Rules
 ) -> None:
     world = World(rules)
     for what in happenings:
         world.happen(what)
-        assert world.life.alive == bool(world.processes)
-        assert (world.life.state in LIVE or world.life.next is not None) == world.life.alive
-        assert world.life.attempt in world.claims or world.life.state != "freeing", "it waits for nothing"
+        world.check()
     # From anywhere, asking to stop and letting things end stops it; asking to start then starts it.
+    world.happen("spawning works")
     world.tell(StopAsked())
     world.happen("exit 1")
+    world.check()
     assert world.life.state == "stopped"
     world.tell(RestartAsked())
     while world.claims:
         world.happen("free")
     world.happen("ready")
+    world.check()
     assert world.life.state == "ready"
 
 
-def test_a_command_that_is_not_found_is_not_tried_again() -> None:
+@given(HAPPENINGS, RULES)
+@settings(max_examples=200)
+def test_left_to_itself_it_comes_to_rest(happenings: list[str], rules: Rules) -> None:
+    """Nobody asks, nobody saves: each answer moves it on, and a service that always dies is not started for ever."""
+    world = World(rules)
+    for what in happenings:
+        world.happen(what)
+    for _ in range(200):
+        for what in ("free", "exit 1", "timer", "port released"):
+            world.happen(what)
+            world.check()
+        if not (world.claims or world.processes or world.timers or world.port_waits):
+            break
+    else:
+        raise AssertionError(f"it never rests: {world.life}")
+    assert world.life.state in ("waiting", "stopped", "done", "crashed")
+
+
+@given(HAPPENINGS, RULES)
+def test_an_event_of_the_past_changes_nothing(happenings: list[str], rules: Rules) -> None:
+    world = World(rules)
+    for what in happenings:
+        world.happen(what)
+        life = world.life
+        for late in range(life.generation):
+            for event in (
+                Spawned(late),
+                SpawnFailed(late, "x"),
+                BecameReady(late),
+                BecameUnready(late, "x"),
+                Exited(late, Exit(code=1), 0.1, 1),
+                RetryDue(late),
+            ):
+                assert step(life, event) == (life, [])
+        for late in range(life.attempt):
+            for answer in (PortFree(late), PortHeld(late, "x", 1), PortReleased(late)):
+                assert step(life, answer) == (life, [])
+
+
+def test_a_command_that_is_not_found_is_not_tried_again_by_a_timer() -> None:
     life, effects = lived(*READY, Exited(1, Exit(code=127), 0.1))
-    assert (life.state, effects) == ("crashed", [])
+    assert (life.state, life.awaits, effects) == ("crashed", "save", [])
     assert step(life, RestartAsked())[1] == [FreePort(2)]

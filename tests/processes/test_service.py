@@ -1,8 +1,11 @@
 """One service and its owner: what it prints, how it becomes ready, restarts, and stops."""
 
 import asyncio
+import os
 import re
 import signal
+import socket
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -10,8 +13,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from devproxy.config.model import Ready, Stop
+from devproxy.config.model import Ready, ReloadSignal, Stop
+from devproxy.paths import make_state_dir
+from devproxy.ports import identity, records
 from devproxy.ports.probe import is_free
+from devproxy.ports.records import ChildRecord
 from tests.processes.stage import LISTEN, PARENT, STAY, Stage, alive, play, python, spec
 from tests.support import auntil, free_port, run, until
 
@@ -424,6 +430,7 @@ def test_a_crash_is_followed_by_another_start_after_a_pause(tmp_path: Path) -> N
         await stage.state("crashed")
         died = time.monotonic()
         assert stage.it.life.backoff == 0.5
+        assert stage.it.retry_in is not None and 0 <= stage.it.retry_in <= 0.6
         await stage.line("second")
         assert time.monotonic() - died >= 0.35
         assert stage.it.restarts == 1
@@ -431,17 +438,139 @@ def test_a_crash_is_followed_by_another_start_after_a_pause(tmp_path: Path) -> N
     play(scene, spec(tmp_path, "[ -e once ] && echo second && sleep 600; touch once; exit 1"))
 
 
-def test_a_watched_one_that_dies_again_and_again_waits_for_a_save(tmp_path: Path) -> None:
+def test_one_that_dies_again_and_again_waits_for_a_save(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await auntil(lambda: stage.it.life.deaths == 3)
         assert stage.it.life.state == "crashed"
-        assert stage.it.life.backoff is None
+        assert stage.it.retry_in is None
         (tmp_path / "fixed").touch()
         stage.supervisor.saved("it")
         await stage.line("fixed")
 
-    stage = play(scene, spec(tmp_path, "[ -e fixed ] && echo fixed && sleep 600; exit 1", watch=("*.py",)))
+    stage = play(scene, spec(tmp_path, "[ -e fixed ] && echo fixed && sleep 600; exit 1"))
     assert stage.it.restarts == 3
+
+
+def test_a_reload_signals_the_process_and_only_it(tmp_path: Path) -> None:
+    source = """
+import os, signal, subprocess, sys
+def hear(*_):
+    print("heard", os.getpid(), flush=True)
+signal.signal(signal.SIGHUP, hear)
+if "child" not in sys.argv:
+    subprocess.Popen([sys.executable, "server.py", "child"])
+else:
+    print("both are here", os.getppid(), flush=True)
+while True: signal.pause()
+"""
+    (tmp_path / "server.py").write_text(source)
+
+    async def scene(stage: Stage) -> None:
+        pid = (await stage.line("both are here")).split()[-1]
+        stage.supervisor.saved("it")
+        await stage.line("heard")
+        stage.supervisor.saved("it")
+        await auntil(lambda: stage.lines().count(f"heard {pid}") == 2)
+        assert [line for line in stage.lines() if line.startswith("heard")] == [f"heard {pid}"] * 2
+        assert (stage.it.life.state, stage.it.restarts, stage.it.life.reloads) == ("ready", 0, 2)
+
+    play(scene, spec(tmp_path, f"{sys.executable} server.py", watch=("*.py",), reload=ReloadSignal("HUP")))
+
+
+# -- its port is taken
+
+# Waits until somebody listens on $WANTED, then tries to, as a language of no renown would say it.
+TOO_LATE = """
+import os, socket, sys, time
+while not socket.socket().connect_ex(("127.0.0.1", int(os.environ["WANTED"]))) == 0: time.sleep(0.01)
+try: socket.create_server(("127.0.0.1", int(os.environ["WANTED"])))
+except OSError: sys.exit(os.environ.get("COMPLAINT", "cannot serve"))
+"""
+
+
+@pytest.mark.parametrize("complaint", ["cannot serve", "[Errno 98] Address already in use"])
+def test_one_whose_port_was_taken_burns_no_retries_and_starts_when_it_is_free(tmp_path: Path, complaint: str) -> None:
+    port = free_port()
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("starting")
+        taker = socket.create_server(("127.0.0.1", port))
+        await stage.state("crashed")
+        life = stage.it.life
+        assert re.match(rf"port {port}, which it needs, is held by python[\w.]* \(pid {os.getpid()}\)", life.reason)
+        assert (life.awaits, life.deaths, stage.it.restarts) == ("port", 0, 0)
+        (tmp_path / "go").touch()
+        taker.close()
+        await stage.state("ready")
+        assert stage.it.restarts == 1
+
+    command = (sys.executable, "-c", f"import os\nif not os.path.exists('go'):{indented(TOO_LATE)}\n{LISTEN}")
+    play(scene, spec(tmp_path, command, port=port, env={"WANTED": str(port), "COMPLAINT": complaint}))
+
+
+def test_a_port_that_it_was_not_given_is_found_in_what_it_says(tmp_path: Path) -> None:
+    given, wanted = free_port(), free_port()
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("starting")
+        with socket.create_server(("127.0.0.1", wanted)):
+            await stage.state("crashed")
+        assert f"port {wanted}, which it needs, is held by" in stage.it.life.reason
+        assert f"it was given {given} as $PORT" in stage.it.life.reason
+        assert stage.it.life.contested == wanted
+
+    complaint = f"Error: listen EADDRINUSE: address already in use :::{wanted}"
+    play(scene, spec(tmp_path, python(TOO_LATE), port=given, env={"WANTED": str(wanted), "COMPLAINT": complaint}))
+
+
+def test_a_taker_that_is_ours_is_ended_and_it_starts_again(tmp_path: Path) -> None:
+    """What an earlier session of this project has left behind, and was slow to listen."""
+    port = free_port()
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("starting")
+        state = make_state_dir(tmp_path)
+        with subprocess.Popen(python(LISTEN, port), cwd=tmp_path, start_new_session=True) as taker:
+            who = identity.of(taker.pid)
+            assert who is not None
+            gone = 2**22 - 1, 1.0
+            records.save(
+                state, [ChildRecord("it", taker.pid, who.create_time, identity.boot_id(), taker.pid, (port,), *gone)]
+            )
+            await stage.state("ready")
+        assert (stage.it.restarts, stage.it.life.deaths) == (1, 0)
+        said = [record.text for record in stage.log.last_lines("devproxy", 9)]
+        assert any(f"freed port {port}, which python" in line for line in said)
+
+    first = f"import os\nif not os.path.exists('again'):\n open('again', 'w').close(){indented(TOO_LATE)}\n{LISTEN}"
+    play(scene, spec(tmp_path, python(first), port=port, env={"WANTED": str(port)}), root=tmp_path)
+
+
+def test_one_whose_port_may_be_another_gets_another(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("starting")
+        port = it.port
+        with socket.create_server(("127.0.0.1", port or 0)):
+            (tmp_path / "go").touch()
+            await stage.state("ready")
+            assert it.port not in (None, port)
+            assert (it.restarts, it.life.deaths) == (1, 0)
+
+    command = f"{WAIT_FOR_FILE} exec {sys.executable} listen.py"
+    (tmp_path / "listen.py").write_text(LISTEN)
+    play(scene, spec(tmp_path, command, port="auto"))
+
+
+def test_a_crash_for_another_reason_is_a_crash(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        assert (stage.it.life.awaits, stage.it.life.deaths) == ("timer", 1)
+
+    play(scene, spec(tmp_path, "echo EADDRINUSE :3; exit 1", port=free_port()))
+
+
+def indented(source: str) -> str:
+    return source.replace("\n", "\n ")
 
 
 def test_there_are_never_two_live_copies(tmp_path: Path) -> None:
@@ -496,6 +625,7 @@ def test_a_restart_does_not_find_its_own_port_taken(tmp_path: Path) -> None:
 def test_a_missing_program_is_a_crash_that_says_so_and_is_not_tried_again(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         it = await stage.state("crashed")
+        assert it.life.awaits == "save"
         assert it.life.reason == (
             "no-such-program is not installed, or not in PATH (install no-such-program, or correct the command)"
         )

@@ -5,11 +5,9 @@ from pathlib import Path
 import pytest
 
 from devproxy.control.models import Listening
-from devproxy.processes.lifecycle import Exit, Life, Rules
+from devproxy.processes.lifecycle import Exit, Life
 from devproxy.session.advice import advise
 from tests.processes.stage import spec
-
-WATCHED = Rules(watched=True)
 
 
 def commands(life: Life, *, port: int | None = None, waits_for: tuple[str, ...] = ()) -> list[str]:
@@ -34,10 +32,10 @@ def commands(life: Life, *, port: int | None = None, waits_for: tuple[str, ...] 
             ["devproxy env api --all", "devproxy logs api", "devproxy restart api"],
         ),
         (
-            Life(rules=WATCHED, state="crashed", exit=Exit(code=1)),
+            Life(state="crashed", exit=Exit(code=1), awaits="save"),
             ["devproxy logs api", "it starts again when a file is saved", "devproxy restart api"],
         ),
-        (Life(rules=WATCHED, state="crashed", exit=Exit(code=1), backoff=1.0), ["devproxy logs api", "devproxy restart api"]),
+        (Life(state="crashed", exit=Exit(code=1), awaits="timer", backoff=1.0), ["devproxy logs api", "devproxy restart api"]),
         (Life(state="crashed", reason="uvicorn is not installed, or not in PATH"), ["devproxy restart api"]),
     ],
 )  # fmt: skip

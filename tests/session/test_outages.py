@@ -2,7 +2,7 @@
 
 import pytest
 
-from devproxy.processes.lifecycle import Exit, Life, Rules, State
+from devproxy.processes.lifecycle import Exit, Life, State
 from devproxy.proxy.exchange import Failure
 from devproxy.proxy.failures import Outage
 from devproxy.session.outages import describe
@@ -58,7 +58,7 @@ def test_one_that_waits_says_for_what() -> None:
 
 
 def test_a_crash_has_its_exit_its_traceback_and_what_happens_next() -> None:
-    crash = told(Life(state="crashed", exit=Exit(code=1), backoff=2))
+    crash = told(Life(state="crashed", exit=Exit(code=1), awaits="timer", backoff=2))
     assert crash.exit == "exited with code 1"
     assert crash.detail == "It exited with code 1."
     assert crash.traceback == ("Traceback", "NameError")
@@ -66,7 +66,7 @@ def test_a_crash_has_its_exit_its_traceback_and_what_happens_next() -> None:
 
 
 def test_a_crash_that_waits_for_a_save_says_so() -> None:
-    crash = told(Life(Rules(watched=True), "crashed", exit=Exit(code=1)))
+    crash = told(Life(state="crashed", exit=Exit(code=1), awaits="save"))
     assert crash.hint.startswith("It starts again when a file is saved.")
 
 

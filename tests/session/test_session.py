@@ -192,3 +192,17 @@ def test_starts_and_readiness_are_noted_where_logs_finds_them(tmp_path: Path, de
     assert ready is not None
     assert started.time_us < ready.time_us
     session.stop()
+
+
+def test_one_that_dies_at_once_waits_for_a_save_and_then_starts(tmp_path: Path, devproxy: Start) -> None:
+    """Though it names no files to be watched."""
+    write_config(
+        tmp_path, API.replace('"exec {python} server.py api"', '"[ -e fixed.py ] && exec {python} server.py api"')
+    )
+    session = devproxy(tmp_path)
+    session.wait_for("api exited with code 1; it starts again in 0.5 s")
+    session.wait_for("after 3 crashes in a row it waits for the next save of a file, or to be restarted")
+    api = services(session)["api"]
+    assert (api["state"], api["restarts"], api["retry_in"]) == ("crashed", 2, None)
+    until(lambda: (tmp_path / "fixed.py").write_text("x = 1\n") and "fixed.py saved" in session.output)
+    session.wait_for("api is ready")

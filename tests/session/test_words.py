@@ -1,5 +1,7 @@
 """What a change is called in the log."""
 
+from dataclasses import replace
+
 import pytest
 
 from devproxy.config.changes import Changes
@@ -14,8 +16,6 @@ from devproxy.session.words import (
     signal_name,
     waits_words,
 )
-
-WATCHED = Rules(watched=True)
 
 
 def said(
@@ -78,12 +78,36 @@ def test_ready_says_how_long_it_took_and_what_is_to_be_known() -> None:
 def test_a_crash_says_how_and_what_comes_next() -> None:
     crash = Life(state="crashed", exit=Exit(code=3))
     assert said(crash) == ("api exited with code 3; it is not started again", "error")
-    assert said(Life(state="crashed", exit=Exit(code=3), backoff=0.5))[0] == (
-        "api exited with code 3; it starts again in 0.5 s"
-    )
-    assert said(Life(WATCHED, "crashed", exit=Exit(signal=11)))[0] == (
+    assert said(replace(crash, awaits="timer", backoff=0.5))[0] == "api exited with code 3; it starts again in 0.5 s"
+    assert said(Life(state="crashed", exit=Exit(signal=11), awaits="save", deaths=1))[0] == (
         "api was ended by SIGSEGV; it starts again when a file is saved"
     )
+    assert said(replace(crash, awaits="save", deaths=3))[0] == (
+        "api exited with code 3; after 3 crashes in a row it waits for the next save of a file, or to be restarted"
+    )
+    held = Life(state="crashed", reason="port 8000, which api needs, is held", awaits="port", contested=8000)
+    assert said(held)[0] == (
+        "api could not be started: port 8000, which api needs, is held; it starts when port 8000 is free"
+    )
+
+
+def test_dying_of_a_taken_port_names_it() -> None:
+    assert said(Life(state="freeing", exit=Exit(code=1), contested=8000)) == (
+        "api exited with code 1: port 8000, which it wants, is taken",
+        "warning",
+    )
+
+
+def test_an_outage_ends_with_ready_again() -> None:
+    before = Life(state="failing", was_ready=True)
+    again = change_words("api", before, Life(state="ready", was_ready=True), ready_seconds=1.2, note="")
+    assert again == ("api is ready again", "info")
+
+
+def test_a_reload_by_signal_is_said() -> None:
+    rules = Rules(reload="HUP")
+    before, after = Life(rules, "ready", reloads=1), Life(rules, "ready", reloads=2)
+    assert change_words("api", before, after, ready_seconds=1, note="")[0] == "api is sent SIGHUP to reload"
 
 
 def test_one_that_never_ran_could_not_be_started() -> None:
