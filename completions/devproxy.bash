@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up proxy demo status ls why env logs open start stop restart reload attach down ports kill-port plan init'
+            argument='up run proxy demo status ls why env logs open start stop restart reload attach down ports kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
@@ -37,6 +37,14 @@ _devproxy() {
                 -C | --directory) value='@folders' ;;
                 -p | --port | --timeout) value='@nothing' ;;
                 --profile) value='@profiles' ;;
+            esac
+            ;;
+        run)
+            options='--directory -C --port -p --timeout --quiet -q --yes -y --help -h'
+            argument='@nothing'
+            case $prev in
+                -C | --directory) value='@folders' ;;
+                -p | --port | --timeout) value='@nothing' ;;
             esac
             ;;
         proxy)

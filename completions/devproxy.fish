@@ -34,6 +34,7 @@ end
 
 complete -c devproxy -f
 complete -c devproxy -n "__devproxy_is ''" -a up -d 'Start everything here behind one origin'
+complete -c devproxy -n "__devproxy_is ''" -a run -d 'Start everything, run a command with it, stop everything'
 complete -c devproxy -n "__devproxy_is ''" -a proxy -d 'Only the gateway, in front of what already runs'
 complete -c devproxy -n "__devproxy_is ''" -a demo -d 'Try devproxy on a small bundled project'
 complete -c devproxy -n "__devproxy_is ''" -a status -d 'Show the services of the running session'
@@ -68,6 +69,13 @@ complete -c devproxy -n "__devproxy_is up" -l open -d 'Open the browser when all
 complete -c devproxy -n "__devproxy_is up" -s v -l verbose -d 'Say more of what devproxy does'
 complete -c devproxy -n "__devproxy_is up" -s h -l help -d 'Show this help'
 complete -c devproxy -n "__devproxy_is up" -a '(__devproxy_names services)' -d Service
+
+complete -c devproxy -n "__devproxy_is run" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is run" -s p -l port -x -d 'The public port, instead of 4400'
+complete -c devproxy -n "__devproxy_is run" -l timeout -x -d 'How long all may take to be ready'
+complete -c devproxy -n "__devproxy_is run" -s q -l quiet -d 'Do not show the services\' lines'
+complete -c devproxy -n "__devproxy_is run" -s y -l yes -d 'Free held ports without asking'
+complete -c devproxy -n "__devproxy_is run" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is proxy" -l route -x -d 'Send a path prefix elsewhere; may be repeated'
 complete -c devproxy -n "__devproxy_is proxy" -s p -l port -x -d 'The public port, instead of 4400'

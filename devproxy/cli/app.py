@@ -26,12 +26,13 @@ class Entry:
     where: str  # module:function, below devproxy.cli
     panel: str
     help: str
-    pass_on: bool = False  # unknown options are the command's own arguments
+    pass_on: bool = False  # from its first argument on, everything is another command's
     hidden: bool = False  # for programs: help and completions do not show it
 
 
 COMMANDS = (
     Entry("up", "up:up", "Run", "Start everything here behind one origin."),
+    Entry("run", "run:run", "Run", "Start everything, run a command with it, stop everything.", pass_on=True),
     Entry("proxy", "proxy:proxy", "Run", "Only the gateway, in front of what already runs."),
     Entry("demo", "demo:demo", "Run", "Try devproxy on a small bundled project."),
     Entry("status", "status:status", "Look", "Show the services of the running session."),
@@ -103,7 +104,7 @@ def load(entry: Entry) -> Any:
     """Import a command's file and make Typer's command of its function."""
     module, _, function = entry.where.partition(":")
     single = typer.Typer(add_completion=False, rich_markup_mode=None)
-    settings = {"ignore_unknown_options": True} if entry.pass_on else {}
+    settings = {"allow_interspersed_args": False} if entry.pass_on else {}
     register = single.command(entry.name, cls=Command, short_help=entry.help, context_settings=settings)
     register(getattr(import_module(f"devproxy.cli.{module}"), function))
     command = typer.main.get_command(single)

@@ -12,9 +12,10 @@ from devproxy.cli.client import Client
 from devproxy.cli.console import print_json
 from devproxy.cli.control import start_stopped
 from devproxy.cli.foreground import read_project
+from devproxy.cli.readiness import STAYS, wait_ready
 from devproxy.cli.session_log import SESSION_LOG
 from devproxy.config.selection import named
-from devproxy.errors import MissingProgram, NoSession, ServiceFailed
+from devproxy.errors import NoSession, ServiceFailed
 from devproxy.paths import make_state_dir
 
 LISTEN_SECONDS: Final = 30.0
@@ -49,7 +50,7 @@ def start_detached(
             start_stopped(client, named(read_project(root)[0].services, services, profiles))
             status = client.get("/api/status")
         if wait is not None:
-            status = _ready(client, root, wait)
+            status = wait_ready(client, wait, hint=STAYS)
     if as_json:
         print_json(status)
     else:
@@ -99,44 +100,3 @@ def _failure(root: Path, code: int) -> ServiceFailed:
     failure = ServiceFailed(message)
     failure.exit_code = code if code > 0 else 1
     return failure
-
-
-def _ready(client: Client, root: Path, wait: float) -> dict[str, Any]:
-    deadline = time.monotonic() + wait
-    while True:
-        status = client.get("/api/status")
-        if status["ready"]:
-            return status
-        broken = [one for one in status["services"] if _is_lost(one)]
-        if broken or time.monotonic() > deadline:
-            required = [one for one in status["services"] if one["required"]]
-            late = broken or [one for one in required if one["state"] not in ("ready", "done")]
-            report = _report(client, late, "failed" if broken else f"not ready after {wait:g} s")
-            causes = [one for one in broken if not one["blocked_by"]]
-            kind = MissingProgram if causes and all(map(_was_not_found, causes)) else ServiceFailed
-            raise kind(report, hint="the session still runs: devproxy logs shows more, devproxy down stops it")
-        time.sleep(POLL_SECONDS)
-
-
-def _is_lost(service: dict[str, Any]) -> bool:
-    """It will not become ready by itself. One that starts again by a timer may, until it is braked."""
-    return bool(service["required"] and service["given_up"])
-
-
-def _was_not_found(service: dict[str, Any]) -> bool:
-    """Its program is not installed (what could not be spawned counts as a shell's 127)."""
-    return bool(service["last_exit"]) and service["last_exit"]["code"] == 127
-
-
-def _report(client: Client, services: list[dict[str, Any]], what: str) -> str:
-    """Who is not ready, each with the last lines of who is the cause of it: itself, or what it waits for."""
-    parts = []
-    shown = set()
-    for service in services:
-        name, message = service["name"], service["message"] or service["state"]
-        cause = service["blocked_by"] or name
-        parts.append(f"{name} {message}" if service["blocked_by"] else f"{name} {what}: {message}")
-        page = {"records": []} if cause in shown else client.get("/api/logs", service=cause, limit=10)
-        parts += [f"  {cause} | {record['text']}" for record in page["records"]]
-        shown.add(cause)
-    return "\n".join(parts)

@@ -7,21 +7,25 @@ the command line's library would have been imported.
 import sys
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TextIO
 
 from devproxy.config.root import find_root
 from devproxy.config.selection import named, profiles_from
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
     from signal import Signals
 
+    from devproxy.cli.lines import Lines
     from devproxy.config.model import Config, Service
     from devproxy.ports.facts import Judged
     from devproxy.session.claims import Choice
     from devproxy.session.launch import Options
     from devproxy.session.place import Place
     from devproxy.session.reloading import Project
+    from devproxy.session.session import Session
+
+    Attend = Callable[[Session], Coroutine[Any, Any, None]]
 
 PROFILES = "DEVPROXY_PROFILES"
 ANSWER_SECONDS = 30.0
@@ -47,20 +51,40 @@ def foreground(
     Raises: DevproxyError: it cannot be started.
     """
     root = find_root(Path.cwd()) if root is None else root
-    config, plan, movable = read_project(root)
-    place = _take(root)
+    config, options = read_options(
+        root, port=port, yes=yes, force=force, verbose=verbose, services=services, profiles=profiles
+    )
+    place = take(root)
     if place is None:
         _attach(root, named(config.services, services, profiles))
         return
+    run(config, place, options, open_page=open_page)
+
+
+def read_options(
+    root: Path,
+    *,
+    port: int | None = None,
+    yes: bool = False,
+    force: bool = False,
+    verbose: bool = False,
+    services: tuple[str, ...] = (),
+    profiles: tuple[str, ...] = (),
+) -> "tuple[Config, Options]":
+    """The config of a project, and how it is to be run.
+
+    Raises: as `read_project`.
+    """
     import os
 
     from devproxy.session.claims import Manners
     from devproxy.session.launch import Options
 
+    config, plan, movable = read_project(root)
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
     profiles = profiles or profiles_from(os.environ.get(PROFILES, ""), config.services)
-    options = Options(port, Manners(ask, yes, force), plan, movable, verbose, services, profiles, partial(reread, root))
-    run(config, place, options, open_page=open_page)
+    manners = Manners(ask, yes, force)
+    return config, Options(port, manners, plan, movable, verbose, services, profiles, partial(reread, root))
 
 
 def run(
@@ -77,8 +101,15 @@ def run(
     """
     from devproxy.cli.console import die_by
 
+    def screen(lines: "Lines") -> "Attend":
+        from devproxy.cli.browser import open_url
+        from devproxy.cli.screen import Screen, frameworks_of
+
+        frameworks = frameworks_of(options.plan)
+        return Screen(lines, frameworks=frameworks, open_url=open_url, open_when_ready=open_page).attend
+
     try:
-        ended_by = _run(config, place, options, open_page=open_page)
+        ended_by = run_session(config, place, options, screen, sys.stdout)
     finally:
         place.leave()
         clean_up()
@@ -86,7 +117,14 @@ def run(
         die_by(ended_by)
 
 
-def _run(config: "Config", place: "Place", options: "Options", *, open_page: bool) -> "Signals | None":
+def run_session(
+    config: "Config", place: "Place", options: "Options", attendant: "Callable[[Lines], Attend]", shown: "TextIO"
+) -> "Signals | None":
+    """Run a session until it ends; return the signal that ended it, if one did.
+
+    Args: shown: where its log is shown; attendant: makes of the lines there what attends the session; called while
+    the first children already run.
+    """
     from devproxy.cli.console import use_color
     from devproxy.cli.early import EarlyLines
     from devproxy.cli.prefix import Painter
@@ -94,21 +132,19 @@ def _run(config: "Config", place: "Place", options: "Options", *, open_page: boo
     from devproxy.session.launch import Launch
 
     launch = Launch(config, place, options)
-    painter = Painter([service.name for service in config.services], color=use_color(sys.stdout))
-    lines = lines_for(sys.stdout.fileno(), painter, place.state)
+    painter = Painter([service.name for service in config.services], color=use_color(shown))
+    lines = lines_for(shown.fileno(), painter, place.state)
     try:
         launch.start()
         launch.hold_signals()
         with EarlyLines(launch.started, launch.log, lines):
-            from devproxy.cli.browser import open_url
-            from devproxy.cli.screen import Screen, frameworks_of
+            attend = attendant(lines)
             from devproxy.session.session import Session
         session = Session(launch)
     except BaseException:
         launch.abandon()
         raise
-    screen = Screen(lines, frameworks=frameworks_of(options.plan), open_url=open_url, open_when_ready=open_page)
-    session.run(screen.attend)
+    session.run(attend)
     return session.ended_by
 
 
@@ -153,7 +189,7 @@ def _read_config(root: Path) -> "tuple[Config, dict[str, Any], frozenset[str]]":
     return config, Plan.from_config(config).to_json(), movable
 
 
-def _take(root: Path) -> "Place | None":
+def take(root: Path) -> "Place | None":
     """Take the root; None: another session has it, and answers. One that is just starting or ending is waited for.
 
     Raises: ServiceFailed: the session that has it does not answer.

@@ -66,9 +66,7 @@ class Custody:
 
     def add(self, group: int, service: str, port: int | None) -> None:
         """A child was started; its pid is its group."""
-        if self._guard is None:
-            self._guard = GuardLink(f"{MARKER}={self._session}")
-        self._guard.add(group)
+        self.stand_by().add(group)
         child = identity.of(group)
         if child is None or self._own is None:
             return  # it has exited already: nothing to remember
@@ -84,6 +82,12 @@ class Custody:
             root=str(self._root),
         )
         records.save(self._state, self._records.values())
+
+    def stand_by(self) -> GuardLink:
+        """Have the guard there; it also ends what carries the session's mark and is no service."""
+        if self._guard is None:
+            self._guard = GuardLink(f"{MARKER}={self._session}")
+        return self._guard
 
     def remove(self, group: int) -> None:
         """Its tree is gone."""

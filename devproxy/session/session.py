@@ -12,7 +12,7 @@ import os
 import re
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -30,6 +30,7 @@ from devproxy.hosts import AllowedHosts, branch_host
 from devproxy.hub.topic import Topic, TopicClosed
 from devproxy.logs.records import Record, records_of
 from devproxy.logs.tracebacks import last_traceback
+from devproxy.processes.beside import Beside, environment_beside
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service, Surroundings
@@ -49,6 +50,7 @@ if TYPE_CHECKING:
     from devproxy.gateway.asgi import Application
 
 GATEWAY_GRACE_SECONDS: Final = 2.0
+BESIDE_GRACE_SECONDS: Final = 5.0
 LAST_LINES: Final = 200
 """How far back in a service's lines a traceback, or what it died of, is looked for."""
 
@@ -86,6 +88,7 @@ class Session:
         self._reaper = Reaper()
         self._ending: asyncio.Event = asyncio.Event()
         self._hurrying = False
+        self._beside: Beside | None = None
         self.reloading = Reloading(self, launch.options.reread)
         self._watching = Watching(
             self.config,
@@ -214,9 +217,21 @@ class Session:
                 self._hurrying = True
                 self.log.say("stopping at once", level="warning")
             self.supervisor.hurry()
+            if self._beside is not None:
+                self._beside.send(signal.SIGKILL)
             return
         self.ended_by = signal.Signals(number) if number is not None else None
         self._ending.set()
+
+    def run_beside(self, words: Sequence[str]) -> Beside:
+        """Run a command of the user's; it ends before the services do.
+
+        Raises: MissingProgram: there is no such program.
+        """
+        self._launch.custody.stand_by()
+        environment = environment_beside(self._launch.starter.shell, origin=self.origin, session=self.place.id)
+        self._beside = Beside(words, environment, self._reaper)
+        return self._beside
 
     def resize(self) -> None:
         """The terminal's window has another size."""
@@ -233,6 +248,8 @@ class Session:
         return self._ending.is_set()
 
     async def _shut_down(self) -> None:
+        if self._beside is not None:
+            await self._beside.stop(BESIDE_GRACE_SECONDS)
         alive = self.supervisor.still_alive()
         if alive:
             self.log.say(f"stopping {', '.join(reversed(alive))} (Ctrl-C again to stop at once)")

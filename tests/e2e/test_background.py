@@ -17,7 +17,7 @@ import pytest
 
 from devproxy.ports.probe import is_free
 from tests.support import free_port, until
-from tests.support.devproxy import COMMAND, RunningDevproxy, is_alive
+from tests.support.devproxy import COMMAND, RunningDevproxy, living
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config, write_procfile
 
@@ -74,17 +74,6 @@ def run(own_folders: Path) -> Iterator[Devproxy]:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
     assert left == []
-
-
-def living(folders: Path) -> list[psutil.Process]:
-    """Every live process that works with this test's state folder: sessions, their guards, their services."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-            ours = process.environ().get("DEVPROXY_STATE_DIR") == str(folders / "state")
-            if ours and process.pid != os.getpid() and is_alive(process):
-                found.append(process)
-    return found
 
 
 def up(run: Devproxy, root: Path, *arguments: str) -> dict[str, Any]:

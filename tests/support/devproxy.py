@@ -183,3 +183,14 @@ def is_alive(process: psutil.Process) -> bool:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
+
+
+def living(folders: Path) -> list[psutil.Process]:
+    """Every live process that works with a test's own folders: sessions, their guards, services, commands."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            ours = process.environ().get("DEVPROXY_STATE_DIR") == str(folders / "state")
+            if ours and process.pid != os.getpid() and is_alive(process):
+                found.append(process)
+    return found
