@@ -84,10 +84,10 @@ _devproxy() {
             esac
             ;;
         logs)
-            options='--follow -f --lines -n --since --until --grep --level --json --no-color --directory -C --help -h'
+            options='--follow -f --lines -n --since --until --grep --invert -v --level --cursor --json --raw --no-color --directory -C --help -h'
             argument='@logged'
             case $prev in
-                -n | --lines | --since | --until | --grep) value='@nothing' ;;
+                -n | --lines | --since | --until | --grep | --cursor) value='@nothing' ;;
                 --level) value='debug info warning error critical' ;;
                 -C | --directory) value='@folders' ;;
             esac

@@ -45,6 +45,7 @@ class Query:
     level: str | None = None  # this one and worse
     limit: int | None = None
     cursor: str | None = None  # SESSION-SEQ: only what came after
+    goes_on: bool = False  # the reader comes back with the new cursor; so does one that has a cursor
     session: str | None = None  # only this one
 
     def takes(self, record: Record) -> bool:
@@ -85,6 +86,7 @@ def parse_query(
     level: str | None = None,
     limit: int | None = None,
     cursor: str | None = None,
+    goes_on: bool = False,
 ) -> Query:
     """A query from words, as the command line and the API get them; empty words count as absent.
 
@@ -107,6 +109,7 @@ def parse_query(
         level=parse_level(level) if level else None,
         limit=limit,
         cursor=cursor or None,
+        goes_on=goes_on,
     )
 
 
@@ -228,7 +231,11 @@ class Reading:
         for record in self._lines():
             yield from map(joined, grouper.feed(record))
         first = grouper.oldest
-        if first and self._query.cursor and time.time_ns() // 1000 - first.time_us < SETTLED_US:
+        if (
+            first
+            and (self._query.cursor or self._query.goes_on)
+            and time.time_ns() // 1000 - first.time_us < SETTLED_US
+        ):
             self.end_cursor = f"{first.session}-{first.seq - 1}"
             return
         yield from map(joined, grouper.flush())

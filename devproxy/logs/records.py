@@ -2,9 +2,10 @@
 
 import re
 import time
-from base64 import b64encode
-from collections.abc import Collection
+from base64 import b64decode, b64encode
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 LEVELS = ("debug", "info", "warning", "error", "critical")  # ascending
@@ -61,6 +62,22 @@ class Record:
     def id(self, session: str = "") -> str:
         """SESSION-SEQ: names this line for ever, and is the cursor that resumes after it."""
         return f"{session or self.session}-{self.seq}"
+
+    @classmethod
+    def from_json(cls, fields: Mapping[str, Any]) -> "Record":
+        """A record that came as `to_json` made it."""
+        raw = fields.get("bytes")
+        return cls(
+            fields["seq"],
+            round(datetime.fromisoformat(fields["time"]).timestamp() * 1_000_000),
+            fields["service"],
+            fields["stream"],
+            fields.get("ansi", fields["text"]),
+            fields["level"],
+            fields["id"].rpartition("-")[0],
+            None if raw is None else b64decode(raw),
+            fields.get("lines", 1),
+        )
 
     def to_json(self, session: str = "") -> dict[str, Any]:
         """The contract's log record. `text` is plain.

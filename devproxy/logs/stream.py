@@ -18,7 +18,7 @@ from devproxy import sse
 from devproxy.hub.topic import Subscriber, TopicClosed
 from devproxy.logs import index
 from devproxy.logs.log import Log
-from devproxy.logs.query import SETTLED_US, Query, parse_cursor, read_page
+from devproxy.logs.query import CONTEXT, SETTLED_US, Query, parse_cursor, read_page
 from devproxy.logs.records import Chunk, Record, is_of, records_of
 from devproxy.logs.tracebacks import Grouper, Levels, joined
 
@@ -108,7 +108,9 @@ async def stream(
         position = place[1] if place[0] == log.session_id else 0
     reader = log.topic.subscribe(position)
     try:
-        async for part in following(reader, Lines(query, log.session_id, encoder), heartbeat, follow):
+        lines = Lines(query, log.session_id, encoder, after=position)
+        lines.recall(chunk for _, chunk in log.topic.since(max(0, position - CONTEXT)))
+        async for part in following(reader, lines, heartbeat, follow):
             yield part
     finally:
         reader.close()
@@ -158,10 +160,11 @@ async def missed(log: Log, query: Query, place: Place) -> tuple[int, list[Record
 
 
 class Lines:
-    """What a query takes of chunks that come one after the other."""
+    """What a query takes of chunks that come one after the other. after: the number of the last line that was told."""
 
-    def __init__(self, query: Query, session: str, encoder: Encoder | None = None) -> None:
+    def __init__(self, query: Query, session: str, encoder: Encoder | None = None, *, after: int = 0) -> None:
         self._query = query
+        self._after = after
         self._session = session
         self._encoder = encoder or Encoder(session)
         self._levels = Levels()
@@ -172,17 +175,32 @@ class Lines:
         """The first line of an error that may not be complete."""
         return self._grouper.oldest
 
+    def recall(self, chunks: Iterable[Chunk]) -> None:
+        """What was printed before, for an error that began there."""
+        if self._query.level is not None:
+            for chunk in chunks:
+                if chunk.first_seq <= self._after:
+                    deque(self._take(record for record in self._records(chunk) if record.seq <= self._after), maxlen=0)
+
     def encode(self, chunk: Chunk) -> Iterable[bytes]:
         """The events of the lines that are taken, in pieces."""
+        if self._query.filters:
+            return pieces(self.take(chunk))
         if self._query.services and not is_of(chunk.service, self._query.services):
             return ()
-        return pieces(self.take(chunk)) if self._query.filters else self._encoder.encode(chunk)
+        return self._encoder.encode(chunk)
 
     def take(self, chunk: Chunk) -> Iterator[Record]:
         """The records that are taken."""
+        return self._take(self._records(chunk))
+
+    def _records(self, chunk: Chunk) -> list[Record]:
         if self._query.services and not is_of(chunk.service, self._query.services):
-            return
-        for each in records_of(chunk, self._session):
+            return []
+        return records_of(chunk, self._session)
+
+    def _take(self, records: Iterable[Record]) -> Iterator[Record]:
+        for each in records:
             record = replace(each, level=self._levels.of(each))
             yield from self._taken([[record]] if self._query.level is None else self._grouper.feed(record))
 
@@ -197,7 +215,8 @@ class Lines:
         return self._taken(self._grouper.flush())
 
     def _taken(self, groups: Iterable[list[Record]]) -> list[Record]:
-        return [record for group in groups if self._query.takes(record := joined(group))]
+        records = map(joined, groups)
+        return [record for record in records if record.seq > self._after and self._query.takes(record)]
 
 
 async def following(reader: Subscriber[Chunk], lines: Lines, heartbeat: float, follow: bool) -> AsyncIterator[bytes]:

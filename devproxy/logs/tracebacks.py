@@ -12,6 +12,7 @@ a frame follows: until then they are "maybe".
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Final, Literal, NamedTuple
@@ -171,16 +172,14 @@ class Grouper:
                 self._open[key] = state, group
             else:
                 self._complete(group)
-        if not self._open:
-            return done + self._release()
-        return done + self.flush() if len(self._ready) > WAITING else done
+        return done + (self.flush() if len(self._ready) > WAITING else self._release())
 
     def settle(self, before_us: int) -> list[list[Record]]:
         """What is complete because the last line of no error is younger than that."""
         for key, (_, group) in tuple(self._open.items()):
             if group.records[-1].time_us < before_us:
                 self._complete(self._open.pop(key)[1])
-        return [] if self._open else self._release()
+        return self._release()
 
     def flush(self) -> list[list[Record]]:
         """Everything that waits: nothing came for a while, or nothing more will."""
@@ -195,9 +194,12 @@ class Grouper:
         self._ready += [[record] for record in group.records[group.sure :]]
 
     def _release(self) -> list[list[Record]]:
-        ready, self._ready = self._ready, []
-        ready.sort(key=lambda group: group[-1].seq)
-        return ready
+        """What comes before all that is not complete."""
+        ready = sorted(self._ready, key=lambda group: group[-1].seq)
+        oldest = self.oldest
+        end = len(ready) if oldest is None else bisect_left(ready, oldest.seq, key=lambda group: group[-1].seq)
+        self._ready = ready[end:]
+        return ready[:end]
 
 
 def is_traceback(group: Sequence[Record]) -> bool:

@@ -1,10 +1,13 @@
 import asyncio
+import base64
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
@@ -14,7 +17,7 @@ import pytest
 
 from devproxy.config.model import Logs
 from devproxy.logs.log import Log
-from devproxy.logs.query import Query
+from devproxy.logs.query import parse_query
 from devproxy.logs.stream import stream
 from devproxy.paths import make_state_dir, socket_path
 from tests.support import until
@@ -101,10 +104,10 @@ class Session:
         if urlsplit(target).path.endswith("/api/services"):
             writer.write(json.dumps({"services": [{"name": "web"}, {"name": "quiet"}]}).encode())
         else:
-            services = parse_qs(urlsplit(target).query).get("service", [])
-            async with aclosing(
-                stream(self._log, Query(tuple(services)), last_event_id=named.get("last-event-id"))
-            ) as pieces:
+            asked = parse_qs(urlsplit(target).query)
+            [grep], [level] = asked.get("grep", [""]), asked.get("level", [""])
+            wanted = parse_query(asked.get("service", ()), grep=grep, invert="invert" in asked, level=level)
+            async with aclosing(stream(self._log, wanted, last_event_id=named.get("last-event-id"))) as pieces:
                 async for piece in pieces:
                     writer.write(piece)
                     await writer.drain()
@@ -266,3 +269,125 @@ def test_ctrl_c_ends_following_by_its_signal(root: Path, log: Log):
         _, err = process.communicate(timeout=20)
     assert process.returncode == -signal.SIGINT
     assert "Traceback" not in err
+
+
+BAD = "Traceback (most recent call last):\n  File x\nValueError: bad\n"
+
+
+def on_a_terminal(words: list[str]) -> str:
+    """What a command prints on a terminal of its own."""
+    main, child = os.openpty()
+    process = subprocess.Popen(words, stdout=child, stderr=child, stdin=subprocess.DEVNULL)
+    os.close(child)
+    printed = b""
+    while True:
+        try:
+            data = os.read(main, 65536)
+        except OSError:  # EIO: nobody has it open any more
+            break
+        printed += data
+    os.close(main)
+    assert process.wait(20) == 0
+    return printed.decode().replace("\r\n", "\n")
+
+
+def test_the_same_traceback_is_folded_on_a_terminal_and_nowhere_else(root: Path, log: Log):
+    for _ in range(37):
+        log.source("api").feed(b"INFO: GET /\n" + BAD.encode())
+    log.source("api").feed(b"INFO: end\n")
+    shown = on_a_terminal(command(root, "-n", "all"))
+    assert re.search(r"ValueError: bad  ×37 since \d\d:\d\d", shown)
+    assert shown.count("File x") == 1
+    shown = on_a_terminal(command(root, "--level", "error"))
+    assert shown.count("Traceback") == 1
+    assert "×37" in shown
+    assert "×36" not in shown
+    for words in ([], ["--json"], ["--raw"]):
+        assert logs(root, "-n", "all", *words).stdout.count("File x") == 37
+
+
+def test_raw_is_every_stored_byte_and_nothing_else(root: Path, log: Log):
+    data = b"\x1b[32mgreen\x1b[0m\n\xff\xfe no utf-8\n{}\n"
+    log.source("web").feed(data)
+    log.source("api").feed(b"other\n")
+    done = subprocess.run(command(root, "--raw", "web"), capture_output=True, timeout=30)
+    assert done.stdout == data
+    assert logs(root, "--raw", "--json").returncode == 2
+
+
+def test_raw_is_every_byte_when_following_too(root: Path, log: Log):
+    log.source("web").feed(b"before \xff\n")
+    with Session(root, log) as session:
+        process = subprocess.Popen(command(root, "-f", "--raw"), stdout=subprocess.PIPE)
+        until(lambda: session.readers)
+        session.do(log.source("web").feed, b"\x1b[1mafter\x1b[0m \xfe\n")
+        session.do(log.close)
+        out, _ = process.communicate(timeout=20)
+    assert out == b"before \xff\n\x1b[1mafter\x1b[0m \xfe\n"
+
+
+def test_json_tells_bytes_that_are_no_utf8_and_the_line_s_own_time(root: Path, log: Log):
+    log.source("web").feed(b"2026-01-31T10:41:00Z \xff\n")
+    record = json.loads(logs(root, "--json").stdout)
+    assert base64.b64decode(record["bytes"]) == b"2026-01-31T10:41:00Z \xff"
+    assert record["own_time"] == "2026-01-31T10:41:00.000000Z"
+    assert record["text"].endswith("\ufffd")
+
+
+def test_a_pattern_can_be_inverted(root: Path, log: Log):
+    log.source("web").feed(b"GET /health\nGET /\nPOST /\n")
+    assert logs(root, "--grep", "health", "-v").stdout == "web      | GET /\nweb      | POST /\n"
+    assert logs(root, "-v").returncode == 2
+
+
+def test_a_cursor_brings_each_line_once_also_over_a_new_session(root: Path, log: Log):
+    def ask(cursor: str, *words: str) -> tuple[list[str], dict[str, object]]:
+        *lines, last = map(json.loads, logs(root, "--json", "--cursor", cursor, *words).stdout.splitlines())
+        return [line["text"] for line in lines], last
+
+    assert ask("") == ([], {"cursor": "", "dropped": 0})
+    log.source("web").feed(b"1\n2\n")
+    lines, end = ask("")
+    assert (lines, end) == (["1", "2"], {"cursor": "s1-2", "dropped": 0})
+    assert ask("s1-2") == ([], {"cursor": "s1-2", "dropped": 0})
+    log.source("web").feed(b"3\n4\n")
+    log.close()
+    later = Log(log.directory, "s2", Logs())
+    later.source("web").feed(b"5\n")
+    later.close()
+    assert ask("s1-2", "-n", "1") == (["3"], {"cursor": "s1-3", "dropped": 0})
+    assert ask("s1-3") == (["4", "5"], {"cursor": "s2-1", "dropped": 0})
+    done = logs(root, "--cursor", "s1-3")
+    assert done.stdout == "web      | 4\nweb      | 5\n"
+    assert done.stderr == "cursor: s2-1\n"
+    assert logs(root, "--cursor", "nonsense").returncode == 2
+
+
+def test_lines_are_counted_from_the_last_event_also_after_the_session(root: Path, log: Log):
+    log.source("api").feed(b"first\n")
+    time.sleep(0.002)
+    log.marks.add("restart", "api")
+    log.source("api").feed(b"second\n")
+    time.sleep(0.002)
+    log.marks.add("save", "web")
+    log.source("web").feed(b"third\n")
+    log.close()
+    assert logs(root, "--since", "last-restart").stdout == "api      | second\nweb      | third\n"
+    assert logs(root, "--since", "last-save").stdout == "web      | third\n"
+    assert logs(root, "--until", "last-restart").stdout == "api      | first\n"
+    done = logs(root, "--since", "last-save", "api")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "no save of api is on record" in done.stderr
+
+
+def test_following_errors_shows_each_whole(root: Path, log: Log):
+    log.source("api").feed(b"INFO: a\n")
+    with Session(root, log) as session:
+        words = ["-f", "--level", "error", "--json"]
+        process = subprocess.Popen(command(root, *words), stdout=subprocess.PIPE, text=True)
+        until(lambda: session.readers)
+        session.do(log.source("api").feed, BAD.encode()[:40])
+        session.do(log.source("api").feed, BAD.encode()[40:] + b"INFO: b\n")
+        session.do(log.close)
+        out, _ = process.communicate(timeout=20)
+    assert [json.loads(line)["text"] + "\n" for line in out.splitlines()] == [BAD]

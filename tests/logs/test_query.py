@@ -8,7 +8,7 @@ import pytest
 
 from devproxy.config.model import Logs
 from devproxy.errors import UsageError
-from devproxy.logs import index
+from devproxy.logs import index, query
 from devproxy.logs.index import Entry
 from devproxy.logs.log import Log
 from devproxy.logs.query import Query, parse_query, read, read_page, services
@@ -79,6 +79,65 @@ def test_a_level_takes_the_worse_ones_too_and_a_traceback_as_one_record(tmp_path
     (error,) = read(tmp_path, Query(level="error"))
     assert (error.text, error.lines) == ("Traceback (most recent call last):\n  File x\nValueError: b", 3)
     assert ids(tmp_path, Query(level="error", grep=re.compile("ValueError"))) == ["s-5"]
+
+
+def test_an_error_that_is_still_being_printed_is_left_for_the_next_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    log = Log(tmp_path, "s", Logs())
+    log.source("api").feed(b"ERROR: one\nINFO: x\nTraceback (most recent call last):\n")
+    log.source("web").feed(b"ERROR: two\nINFO: y\n")
+    monkeypatch.setattr(query, "SETTLED_US", 10**12)
+    page = read_page(tmp_path, Query(level="error", goes_on=True))
+    assert ([one.text for one in page.records], page.cursor) == (["ERROR: one"], "s-2")
+    log.source("api").feed(b"  File x\nValueError: no\nINFO: z\n")
+    page = read_page(tmp_path, Query(level="error", cursor=page.cursor))
+    assert [one.id() for one in page.records] == ["s-4", "s-7"]
+    assert page.records[1].lines == 3
+    assert read_page(tmp_path, Query(level="error", cursor=page.cursor)).records == []
+    monkeypatch.setattr(query, "SETTLED_US", 0)
+    log.source("api").feed(b"Traceback (most recent call last):\n  File x\n")
+    assert read_page(tmp_path, Query(level="error", cursor=page.cursor)).records[0].lines == 2
+    log.close()
+
+
+def test_a_cursor_inside_an_error_brings_it_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(query, "SETTLED_US", 0)
+    log = Log(tmp_path, "s", Logs())
+    log.source("api").feed(b"Traceback (most recent call last):\n  File x\n")
+    log.source("web").feed(b"ERROR: two\n")
+    log.source("api").feed(b"ValueError: no\nINFO: z\n")
+    log.close()
+    first = read_page(tmp_path, Query(level="error", cursor="s-0", limit=1))
+    assert [one.id() for one in first.records] == ["s-3"]
+    (error,) = read_page(tmp_path, Query(level="error", cursor=first.cursor)).records
+    assert (error.seq, error.lines) == (4, 3)
+
+
+def test_lines_that_a_session_lost_at_its_beginning_are_counted(tmp_path: Path):
+    Log(tmp_path, "a", Logs()).close()
+    log = Log(tmp_path, "b", Logs())
+    for number in range(5):
+        log.source("web").feed(b"%d\n" % number)
+    log.close()
+    idx = tmp_path / "web.0001.idx"
+    idx.write_text("".join(idx.read_text().splitlines(keepends=True)[3:]))
+    page = read_page(tmp_path, Query(cursor="a-0"))
+    assert ([one.seq for one in page.records], page.dropped) == ([4, 5], 3)
+
+
+def test_a_poll_for_the_newest_lines_reads_only_their_end_of_the_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    log = Log(tmp_path, "s", Logs(segment_mib=1))
+    for number in range(5000):
+        log.source("web").feed(b"%d " % number + b"x" * 500 + b"\n")
+    log.close()
+    parsed: list[bytes] = []
+    parse = index.parse
+    monkeypatch.setattr(index, "parse", lambda raw, *rest: (parsed.append(raw), parse(raw, *rest))[1])
+    assert [one.seq for one in read_page(tmp_path, Query(cursor="s-4998")).records] == [4999, 5000]
+    assert len(parsed) < 300
+    assert [one.seq for one in read(tmp_path, Query(since=2**62))] == []
+    assert len(parsed) < 400
 
 
 def test_since_and_until_bound_the_time(tmp_path: Path):

@@ -279,6 +279,17 @@ def test_a_filtered_backlog_is_followed_without_a_gap_or_a_line_twice(tmp_path: 
     assert three == "ERROR: three"
 
 
+def test_who_comes_back_inside_an_error_gets_it_whole(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "SETTLED_US", 10**12)
+    log = Log(None, "s", Logs())
+    log.source("api").feed(TRACEBACK[:-15])
+    log.source("web").feed(b"ERROR: two\n")
+    log.source("api").feed(TRACEBACK[-15:] + b"INFO: z\n")
+    (error,) = backlog(log, query=Query(level="error"), last_event_id="s-3")[:-1]
+    assert json.loads(error.data)["lines"] == 3
+    assert backlog(log, query=Query(level="error"), last_event_id="s-4")[0].type == "end"
+
+
 def test_a_backlog_can_be_filtered():
     log = Log(None, "s", Logs())
     log.source("api").feed(b"".join(b"%s %d\n" % (b"ERROR" if n % 3 == 0 else b"INFO", n) for n in range(30)))
