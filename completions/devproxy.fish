@@ -107,7 +107,7 @@ complete -c devproxy -n "__devproxy_is env" -a '(__devproxy_names services)' -d 
 
 complete -c devproxy -n "__devproxy_is logs" -s f -l follow -d 'Go on with each line as it is printed'
 complete -c devproxy -n "__devproxy_is logs" -s n -l lines -x -d 'The last N, or all'
-complete -c devproxy -n "__devproxy_is logs" -l since -x -d 'From then on: 30s, 5m, 2h (ago), 10:41, 2026-01-31T10:41:00Z, last-save, last-ready, last-restart'
+complete -c devproxy -n "__devproxy_is logs" -l since -x -d 'From then on: 30s, 5m, 2h (ago), 10:41, an RFC 3339 date, last-restart, last-save or last-ready'
 complete -c devproxy -n "__devproxy_is logs" -l until -x -d 'Up to then'
 complete -c devproxy -n "__devproxy_is logs" -l grep -x -d 'Lines that match a regular expression (Python\'s)'
 complete -c devproxy -n "__devproxy_is logs" -s v -l invert -d 'With --grep: lines that do not match'
