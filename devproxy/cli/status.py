@@ -62,7 +62,8 @@ def table(found: dict[str, Any], *, columns: int | None = None, colored: bool) -
     from devproxy.cli.console import paint, printable
 
     bold = paint(printable(found["name"]), "1", colored=colored)
-    lines = [f"{bold}  {found['url']}  pid {found['pid']}", ""]
+    urls = "  ".join(found["urls"] or [found["url"]])  # the second one: by the branch's name
+    lines = [f"{bold}  {urls}  pid {found['pid']}", ""]
     rows = fitting([row(service, time.time()) for service in found["services"]], columns)
     group = None
     for service, cells in zip(found["services"], rows, strict=True):

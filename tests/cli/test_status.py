@@ -43,6 +43,12 @@ def test_columns_are_aligned_with_and_without_colour(running: Running) -> None:
     assert plain[2].index("ready") == plain[3].index("crashed")
 
 
+def test_the_address_by_the_branch_stands_beside_the_url(running: Running) -> None:
+    status = running.session.status().to_json()
+    status |= {"url": "http://localhost:4400", "urls": ["http://localhost:4400", "http://main.shop.localhost:4400"]}
+    assert "http://localhost:4400  http://main.shop.localhost:4400" in table(status, colored=False)[0]
+
+
 def test_a_crashed_service_says_how_it_ended(running: Running) -> None:
     running.session.become("api", "crashed")
     assert "exit 1" in table(running.session.status().to_json(), colored=False)[3]
