@@ -182,7 +182,7 @@ def wait_settled(
 def is_settled(verb: str, before: dict[str, Any], now: dict[str, Any]) -> bool:
     """Whether the command has done its work: a restart also has to have left the old state."""
     if verb == "stop":
-        return now["state"] in ("stopped", "done")
+        return bool(now["state"] == "stopped")  # one that is done may have left a daemon behind, which ends first
     arrived = now["state"] in ("ready", "done")
     return arrived and (verb == "start" or now["since"] != before["since"])
 

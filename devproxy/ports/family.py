@@ -1,7 +1,7 @@
 """Who is whose parent, at this moment. Zombies are not in it: they hold nothing.
 
 snapshot()            every process with its parent and its process group
-descendants(rows, p)  those below p, parents first
+descendants(rows, p)  those below p (or below several), parents first
 ancestors(rows, p)    those above p, nearest first
 """
 
@@ -37,15 +37,20 @@ def tree(pid: int) -> list[int]:
     return [pid, *descendants(snapshot(), pid)] if listed is None else listed
 
 
-def descendants(rows: Rows, pid: int) -> list[int]:
-    """The pids below this one, parents before their children."""
+def children(pid: int) -> list[int]:
+    """Its children. Cheap, but one that ends meanwhile may hide another: not for a last look."""
+    return system.children(pid)
+
+
+def descendants(rows: Rows, *pids: int) -> list[int]:
+    """The pids below these, parents before their children."""
     children: dict[int, list[int]] = {}
     for child, row in rows.items():
         children.setdefault(row.ppid, []).append(child)
-    found = [pid]
+    found = list(pids)
     for parent in found:  # grows while it is walked: breadth first
-        found.extend(child for child in children.pop(parent, ()) if child != pid)
-    return found[1:]
+        found.extend(child for child in children.pop(parent, ()) if child != parent and child not in pids)
+    return found[len(pids) :]
 
 
 def ancestors(rows: Rows, pid: int) -> list[int]:

@@ -21,3 +21,8 @@ def snapshot() -> dict[int, tuple[int, int]]:
 def listed_tree(pid: int) -> list[int] | None:
     """None: macOS keeps no list of a process's children that is cheaper than a snapshot."""
     return None
+
+
+def children(pid: int) -> list[int]:
+    """The children of a process."""
+    return [child for child, (parent, _) in snapshot().items() if parent == pid]

@@ -26,11 +26,12 @@ def listed_tree(pid: int) -> list[int] | None:
         return None
     pids = [pid]
     for parent in pids:  # grows while it is walked: breadth first
-        pids.extend(_children(parent))
+        pids.extend(children(parent))
     return pids
 
 
-def _children(pid: int) -> list[int]:
+def children(pid: int) -> list[int]:
+    """The children that the kernel lists; none where it does not."""
     found: list[int] = []
     try:
         threads = os.listdir(f"/proc/{pid}/task")

@@ -23,7 +23,9 @@ SCHEMA = 1
 class ChildRecord:
     """One child of a session: who it is, and whose.
 
-    create_time and session_create_time are those of `identity.of`, never psutil's (see there).
+    pgid: the group it leads; 0 for an orphan that the session has adopted, of whose group nothing is known.
+    mark: the session's name, which all its descendants carry in their environment. create_time and
+    session_create_time are those of `identity.of`, never psutil's (see there).
     """
 
     service: str
@@ -35,6 +37,7 @@ class ChildRecord:
     session_pid: int
     session_create_time: float
     root: str = ""  # the project's root, for messages in other projects
+    mark: str = ""
 
     @property
     def child(self) -> Identity:
@@ -96,6 +99,7 @@ def _record(one: Any) -> ChildRecord | None:
             session_pid=int(one["session_pid"]),
             session_create_time=float(one["session_create_time"]),
             root=str(one.get("root", "")),
+            mark=str(one.get("mark", "")),
         )
     except (KeyError, TypeError, ValueError, OverflowError, AttributeError):
         return None

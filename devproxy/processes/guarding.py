@@ -1,30 +1,40 @@
 """The session's end of the guard (guard.py is the other)."""
 
 import os
+import signal
 import subprocess
 import sys
-from contextlib import suppress
 from pathlib import Path
+
+from devproxy.ports.identity import Identity
 
 
 class GuardLink:
-    """Starts the guard and tells it which process groups to end if this process is killed.
+    """Starts the guard and tells it what to end if this process is killed.
 
     Args: mark: the assignment that all descendants have in their environment, those outside the groups too.
-    Owns: the pipe; `close` lets the guard go (it ends the groups that are still named, and who carries the mark).
+    Owns: the pipe; `close` lets the guard go (it ends what is still named, and who carries the mark).
     """
 
     def __init__(self, mark: str) -> None:
         read, self._write = os.pipe()
+        # A guard that stands still (SIGSTOP) must not make us stand still: see _tell.
+        os.set_blocking(self._write, False)
         script = Path(__file__).with_name("guard.py")
-        self._process = subprocess.Popen(
-            [sys.executable, "-I", "-S", str(script), mark],
-            stdin=read,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        os.close(read)
+        try:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(script), mark],
+                stdin=read,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError:
+            os.close(self._write)
+            raise
+        finally:
+            os.close(read)
         self.pid = self._process.pid
 
     def add(self, group: int) -> None:
@@ -35,11 +45,25 @@ class GuardLink:
         """The group is gone."""
         self._tell(f"-{group}\n")
 
+    def adopted(self, orphan: Identity) -> None:
+        """From now on, end this process too, should it still be the same."""
+        self._tell(f"@{orphan.pid} {orphan.create_time!r}\n")
+
     def _tell(self, line: str) -> None:
-        with suppress(BrokenPipeError):  # somebody killed the guard: nothing of ours depends on it while we live
-            os.write(self._write, line.encode())
+        try:
+            os.write(self._write, line.encode())  # whole or not at all: pipe(7), PIPE_BUF
+        except BrokenPipeError:
+            pass  # somebody killed it: who watches its end starts another
+        except BlockingIOError:
+            os.kill(self.pid, signal.SIGKILL)  # it does not read; it is replaced in the same way
+
+    def leave(self) -> None:
+        """Forget the guard, which has ended, and was reaped."""
+        os.close(self._write)
+        self._process.returncode = 0
 
     def close(self) -> None:
         """Let the guard end, and wait for it."""
         os.close(self._write)
+        os.kill(self.pid, signal.SIGCONT)  # should somebody have stopped it; not reaped, so the pid is still its own
         self._process.wait()

@@ -73,12 +73,12 @@ class Rules:
 class Life:
     """Where a service is in its life.
 
-    attempt: counts claims of its port; generation: counts starts; alive: a process of this generation lives;
-    next: what follows the exit that we asked for; deaths: fast ones in a row; exit: how the last process ended;
-    reason: why it could not be started, or is not ready; awaits: what a crashed one waits for, None: for being
-    asked; backoff: seconds until the next start (before jitter), while it waits for a timer; was_ready: this
-    generation has been ready; contested: the port that somebody else had when the last process wanted it;
-    contests: how often in a row; reloads: signals to reload, in all.
+    attempt: counts claims of its port; generation: counts starts; alive: a process of this generation lives (once
+    it is done: what it has left behind); next: what follows the exit that we asked for; deaths: fast ones in a row;
+    exit: how the last process ended; reason: why it could not be started, is not ready, or has not stopped
+    altogether; awaits: what a crashed one waits for, None: for being asked; backoff: seconds until the next start
+    (before jitter), while it waits for a timer; was_ready: this generation has been ready; contested: the port that
+    somebody else had when the last process wanted it; contests: how often in a row; reloads: signals to reload, in all.
     """
 
     rules: Rules = Rules()
@@ -165,13 +165,18 @@ class BecameUnready:
 
 @dataclass(frozen=True, slots=True)
 class Exited:
-    """Its process ended and its tree is gone. lived: seconds since it was spawned; contested: a port that it
-    wanted and somebody else has."""
+    """Its process ended and its tree is gone.
+
+    lived: seconds since it was spawned; contested: a port that it wanted and somebody else has; stays: what it has
+    started lives on, as it may when its work is done; left: what is not gone though it should be.
+    """
 
     generation: int
     exit: Exit
     lived: float
     contested: int | None = None
+    stays: bool = False
+    left: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -293,14 +298,19 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
             return replace(life, state="ready", reason="", was_ready=True, contested=None, contests=0), []
         case BecameUnready(_, reason) if life.state in ("starting", "ready", "failing") and life.next is None:
             return replace(life, state="failing", reason=reason), []
-        case Exited(_, exit_, lived, contested) if life.alive:
-            return _ended(replace(life, reason=""), exit_, lived, retry=True, contested=contested)
+        case Exited(stays=True, exit=exit_) if life.next is not None:
+            return replace(life, exit=exit_), []  # it is being ended meanwhile; that is told, too
+        case Exited(_, exit_, lived, contested, stays, left) if life.alive:
+            life, effects = _ended(replace(life, reason=""), exit_, lived, retry=True, contested=contested)
+            return replace(life, alive=stays, reason=left if life.state == "stopped" else life.reason), effects
         case RetryDue() if life.awaits == "timer":
             return _begin(life)
     return life, []
 
 
 def _begin(life: Life) -> tuple[Life, list[Effect]]:
+    if life.alive and life.state == "done" and life.next is None:
+        return _again(life)  # what it has left behind makes way for the new one
     if life.alive:
         # Asked to start again while it is still being stopped: it starts when that is done.
         return (replace(life, state="restarting", next="again"), []) if life.next == "stopped" else (life, [])

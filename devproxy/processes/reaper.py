@@ -7,15 +7,19 @@ that were handed to us (on Linux a session adopts its descendants' orphans): rea
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+from devproxy.ports import family, identity
+from devproxy.ports.identity import Identity
 
 if TYPE_CHECKING:
     import asyncio
 
     from devproxy.processes.lifecycle import Exit
 
-_PR_SET_CHILD_SUBREAPER = 36  # prctl(2)
+_PR_SET_CHILD_SUBREAPER, _PR_GET_CHILD_SUBREAPER = 36, 37  # prctl(2)
 
 
 def adopt_orphans() -> None:
@@ -29,6 +33,23 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
+@contextmanager
+def not_adopting() -> Iterator[None]:
+    """Orphans that come to be meanwhile are not handed to us: for what is to outlive the session."""
+    if sys.platform != "linux":
+        yield
+    else:
+        import ctypes
+
+        prctl, was = ctypes.CDLL(None).prctl, ctypes.c_int()
+        prctl(_PR_GET_CHILD_SUBREAPER, ctypes.byref(was), 0, 0, 0)
+        prctl(_PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+        try:
+            yield
+        finally:
+            prctl(_PR_SET_CHILD_SUBREAPER, was.value, 0, 0, 0)
+
+
 class Reaper:
     """Reaps this process's children. One a process; pids may be watched before it starts."""
 
@@ -38,6 +59,15 @@ class Reaper:
     def watch(self, pid: int, watcher: "Callable[[Exit], None]") -> None:
         """Call `watcher` once, in the loop's thread, when `pid` has exited."""
         self._watchers[pid] = watcher
+
+    def is_watched(self, pid: int) -> bool:
+        """Whether somebody waits for its end."""
+        return pid in self._watchers
+
+    def adopted(self) -> list[Identity]:
+        """The orphans that were handed to us: our living children that nobody watches."""
+        unwatched = [pid for pid in family.children(os.getpid()) if not self.is_watched(pid)]
+        return [who for pid in unwatched if (who := identity.of(pid)) is not None]
 
     def start(self, loop: "asyncio.AbstractEventLoop") -> None:
         """Begin; exits of before are found at once."""

@@ -10,7 +10,7 @@ import random
 import re
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Collection, Coroutine, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,7 @@ from devproxy.errors import PortHeld as HeldError
 from devproxy.logs.records import Record
 from devproxy.ports.probe import is_free
 from devproxy.ports.table import listening_ports
+from devproxy.processes import ending
 from devproxy.processes.child import Child, Command
 from devproxy.processes.contested import ports_in_use
 from devproxy.processes.environment import Environment
@@ -61,10 +62,6 @@ from devproxy.processes.terminal import Terminal
 from devproxy.processes.tree import Tree
 from devproxy.processes.unfinished import Unfinished
 
-GROUP_POLL_SECONDS: Final = 0.01
-KILL_SECONDS: Final = 2.0
-"""How long the remains of a killed group may take to go; the kernel needs milliseconds."""
-
 JITTER: Final = 0.2
 
 CAUSES: Final = (Begin, RestartAsked, Saved, RetryDue, PortReleased)
@@ -81,8 +78,9 @@ class Surroundings:
     printed: waits until a service prints a line that matches, past the log's line of this number; lines: what it
     has printed since, or the last of it; claim: sees that a service's port binds and returns the port it gets,
     raising DevproxyError if it cannot (`again`: its own child has just held it); clear: sees that another port
-    binds, which it insists on; changed: called after each change of a life, with the life of before; asked:
-    called when a service seems to wait for an answer that nobody gives it.
+    binds, which it insists on; held: says who has the ports of a service that has stopped, and that do not bind;
+    changed: called after each change of a life, with the life of before; asked: called when a service seems to
+    wait for an answer that nobody gives it.
     """
 
     starter: Starter
@@ -91,6 +89,7 @@ class Surroundings:
     lines: Callable[[str, int], list[Record]]
     claim: Callable[[model.Service, bool], int | None]
     clear: Callable[[model.Service, int], None]
+    held: Callable[[Collection[int]], str]
     changed: Callable[["Service", Life], None]
     asked: Callable[["Service"], None]
 
@@ -114,6 +113,7 @@ class Service:
         self.environment: Environment | None = None  # of the child started last
         self.child: Child | None = None
         self.terminal = Terminal(surroundings.starter.size)
+        self._tree: Tree | None = None  # of the child; when it has done its work, what it has left behind
         self.gate: Callable[[], Coroutine[Any, Any, None]] | None = None  # awaited before it claims its port
         self.life = Life(_rules(spec))
         self._around = surroundings
@@ -186,13 +186,14 @@ class Service:
     def hurry(self) -> None:
         """End the grace period: kill what is being stopped, and give no grace to what is stopped from now on."""
         self._hurried = True
-        if self.child is not None and self.life.next is not None:
-            self._tree_of(self.child).signal(signal.SIGKILL)
+        self._grace_ends = 0.0
+        if self._tree is not None and self.life.next is not None:
+            self._tree.signal(signal.SIGKILL)
 
     def pause(self, number: signal.Signals) -> None:
         """Pass a job-control signal on to the whole tree."""
-        if self.child is not None:
-            self._tree_of(self.child).signal(number)
+        if self._tree is not None:
+            self._tree.signal(number)
 
     async def run(self) -> None:
         """Own the service until cancelled."""
@@ -212,9 +213,9 @@ class Service:
     def _abandon(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
-        if (child := self.child) is not None:
-            self._tree_of(child).signal(signal.SIGKILL)
-            self._close_outputs(child)
+        if self._tree is not None:
+            self._tree.signal(signal.SIGKILL)
+            self._close_outputs(self._tree.child)
         self._tasks = None  # an exit that is heard of later begins nothing
 
     # -- the machine
@@ -243,8 +244,8 @@ class Service:
                 self._when_running(lambda: self._start_probe(generation))
             case Reload():
                 self._signal_to_reload()
-            case EndTree():
-                self._when_running(lambda: self._begin(self._end_tree()))
+            case EndTree(generation):
+                self._when_running(lambda: self._begin(self._end_tree(generation)))
             case RetryAfter(seconds, generation):
                 self._when_running(lambda: self._retry_after(seconds, generation))
 
@@ -332,6 +333,9 @@ class Service:
             self.tell(SpawnFailed(generation, _in_words(started)))
             return
         self.child = child = started.child
+        session, is_child = self._around.starter.session, self._around.reaper.is_watched
+        self._tree = Tree(child, service=self.spec.name, session=session, is_child=is_child)
+        self._grace_ends = 0.0  # who has not been asked to end has none
         self.environment, self._sources, self.first_line = started.environment, started.sources, started.first_line
         self._around.reaper.watch(child.pid, lambda exit_: self._on_exit(child, generation, exit_))
         if self._tasks is not None:
@@ -389,33 +393,37 @@ class Service:
 
     async def _bury(self, child: Child, generation: int, exit_: Exit, lived: float) -> None:
         """See the rest of the tree off; then it has exited."""
-        loop, tree = asyncio.get_running_loop(), self._tree_of(child)
-        asked = self.life.next is not None
-        if asked:
-            await self._until(tree.is_gone, self._grace_ends)
-        if asked or not exit_.ok or self.spec.restart == "always" or self.life.rules.serves:
-            tree.signal(signal.SIGKILL)
-            await self._until(tree.is_gone, loop.time() + KILL_SECONDS)
-        else:  # it has done its work: perhaps to start a daemon, which stays until the session ends
-            child.signal_group(signal.SIGKILL)
-            await self._until(child.group_is_gone, loop.time() + KILL_SECONDS)
+        tree, stays, left = self._tree, False, ""
+        assert tree is not None
+        if self._may_leave_something(exit_):
+            await ending.end_group(tree)
+            stays = bool(tree.escaped())
+        if not self._may_leave_something(exit_):  # it may have been asked to end only now
+            stays, left = False, await self._see_off(tree)
         self._stop_probing()  # it may have begun only now, if the child died at once
-        self._close_outputs(child)
+        if not stays:
+            self._forget(tree)
         self._around.starter.guard.remove(child.pid)
         self.child = None
         self.addresses = ()
         self._gone.set()
-        self.tell(Exited(generation, exit_, lived, self._contested(exit_, lived)))
+        self.tell(Exited(generation, exit_, lived, self._contested(exit_, lived), stays, left))
 
-    async def _until(self, is_gone: Callable[[], bool], deadline: float) -> None:
-        """Nothing tells of the end of a process that is not our child: ask, at most until the deadline."""
-        loop = asyncio.get_running_loop()
-        while not is_gone() and loop.time() < deadline:
-            await asyncio.sleep(GROUP_POLL_SECONDS)
-            self._around.reaper.reap()
+    def _may_leave_something(self, exit_: Exit) -> bool:
+        """It has done its work: perhaps to start a daemon, which stays until somebody asks it to end."""
+        rests = self.spec.restart != "always" and not self.life.rules.serves
+        return self.life.next is None and exit_.ok and rests
 
-    def _tree_of(self, child: Child) -> Tree:
-        return Tree(child, service=self.spec.name, session=self._around.starter.session)
+    async def _see_off(self, tree: Tree) -> str:
+        """End what is left of it and wait until its ports bind; say what is left all the same."""
+        ports = {port for port in (self.port, *(port for _, port in self.addresses)) if port is not None}
+        left = await ending.end(tree, lambda: self._grace_ends)
+        patience = ending.RELEASE_SECONDS if self.life.next is not None else 0.0
+        if left or await ending.release(tree, ports, lambda: self._grace_ends, patience):
+            return left
+        if self.life.next != "stopped":
+            return ""  # who starts again claims its port, and will hear who holds it
+        return await asyncio.to_thread(self._around.held, ports)
 
     def _signal_to_reload(self) -> None:
         """The process that we started, and only it: what it has started itself is its own business."""
@@ -423,21 +431,29 @@ class Service:
         if self.child is not None and reload is not None:
             self.child.signal_leader(signal.Signals[f"SIG{reload.signal}"])
 
-    async def _end_tree(self) -> None:
+    def _forget(self, tree: Tree) -> None:
+        self._close_outputs(tree.child)
+        self._tree = None
+
+    async def _end_tree(self, generation: int) -> None:
         """Ask the tree to end; kill it when its grace period is over."""
-        child = self.child
-        if child is None:
+        tree, stop, loop = self._tree, self.spec.stop, asyncio.get_running_loop()
+        if tree is None:
             return
-        stop = self.spec.stop
-        grace = 0.0 if self._hurried else stop.grace_seconds
-        self._grace_ends = asyncio.get_running_loop().time() + grace
-        self._tree_of(child).signal(signal.Signals[f"SIG{stop.signal.removeprefix('SIG')}"])
-        self._tree_of(child).signal(signal.SIGCONT)  # a stopped process hears nothing
+        self._grace_ends = 0.0 if self._hurried else loop.time() + stop.grace_seconds
+        tree.signal(signal.Signals[f"SIG{stop.signal.removeprefix('SIG')}"])
+        tree.signal(signal.SIGCONT)  # a stopped process hears nothing
+        if self.child is None:  # it was done, and nobody but us sees off what it has left behind
+            left = await self._see_off(tree)
+            self._forget(tree)
+            self.tell(Exited(generation, self.life.exit or Exit(), 0.0, left=left))
+            return
         try:
-            async with asyncio.timeout(grace):
+            async with asyncio.timeout_at(self._grace_ends):
                 await self._gone.wait()
         except TimeoutError:
-            self._tree_of(child).signal(signal.SIGKILL)
+            if tree is self._tree:  # else the next one may live already, and carries the same marks
+                tree.signal(signal.SIGKILL)
 
     async def _wait_ready(self, generation: int) -> None:
         child = self.child

@@ -23,8 +23,9 @@ class Source(Protocol):
 
 
 class Guard(Protocol):
-    """Who ends the groups if we cannot."""
+    """Who ends the groups if we cannot. stand_by: a child is about to be started."""
 
+    def stand_by(self) -> None: ...
     def add(self, group: int, service: str, port: int | None) -> None: ...
     def remove(self, group: int) -> None: ...
 
@@ -72,6 +73,7 @@ class Starter:
         """
         assert spec.command is not None
         environment, first_line = self.environment(spec, port), self.last_line()
+        self.guard.stand_by()
         self.starting(spec.name)
         child = spawn(Command(spec.command, spec.dir, environment.values, spec.stderr == "separate", self.size()))
         self.guard.add(child.pid, spec.name, port)

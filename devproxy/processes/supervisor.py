@@ -147,8 +147,12 @@ class Supervisor:
     def ask_start(self, name: str) -> None:
         """Start a service, and before it what it depends on; asked again, it waits for that no longer.
 
+        While all is being stopped nothing starts any more: that would never come to an end.
+
         Raises: KeyError: there is none of that name.
         """
+        if self._stopping:
+            return
         if name in self._waiting:
             self._waiting.discard(name)
             self.services[name].tell(Begin())
@@ -178,7 +182,7 @@ class Supervisor:
 
     def ask_restart(self, name: str) -> None:
         """Restart a service; start it if it does not run. One that waits for its dependencies goes on waiting."""
-        if name in self._waiting:
+        if self._stopping or name in self._waiting:
             return
         if self.services[name].life.alive or self._may_start(name):
             self._wanted.add(name)
@@ -201,7 +205,8 @@ class Supervisor:
 
     def saved(self, name: str) -> None:
         """A file that the service watches was saved."""
-        self.services[name].tell(Saved())
+        if not self._stopping:
+            self.services[name].tell(Saved())
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait until a change makes `condition` true."""

@@ -124,6 +124,13 @@ class Claims:
             self._memory.keep(service.name, port)
         return port
 
+    def held(self, ports: Collection[int]) -> str:
+        """Who has these ports, which a service of ours should have left; empty if nobody does."""
+        from devproxy.ports.look import look
+
+        found = [(port, judged) for port in sorted(ports) if (judged := look(port, self._root))]
+        return "; ".join(f"port {port} is still held by {_names(judged)}" for port, judged in found)
+
     def release(self, name: str) -> None:
         """The service rests: others may have its port. It is claimed anew before the service starts again."""
         if (port := self._given.get(name)) is not None:

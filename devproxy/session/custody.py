@@ -1,109 +1,167 @@
-"""Who ends our children if we cannot: the guard, at once; the record on disk, at the next start."""
+"""Who ends our children if we cannot: the guard, at once; the record on disk, at the next start (leftovers.py)."""
 
 import os
-import signal
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from devproxy.ports import identity, records, signals
+from devproxy.ports import identity, records
+from devproxy.ports.identity import Identity
 from devproxy.ports.records import ChildRecord
 from devproxy.processes.environment import MARKER
 from devproxy.processes.guarding import GuardLink
 
-LEFTOVER_GRACE_SECONDS: Final = 2.0
-POLL_SECONDS: Final = 0.02
+if TYPE_CHECKING:
+    import asyncio
+
+    from devproxy.processes.lifecycle import Exit
+    from devproxy.processes.reaper import Reaper
+
+GUARD_LIFE_SECONDS: Final = 1.0
+"""A guard that dies sooner than this has its successor wait: there would be a new one at every turn of the loop."""
+
+LOOK_SECONDS: Final = 1.0
+"""Between two looks for orphans. A look costs 0.1 ms."""
 
 
 class Custody:
     """Tells the guard and the record of each child.
 
-    Args: state: the root's state folder; session: this session's id, which marks its children.
+    Args: state: the root's state folder; session: this session's id, which marks its children; say: tells what
+    went wrong.
     Owns: the guard; `close` lets it go.
     """
 
-    def __init__(self, state: Path, root: Path, session: str) -> None:
+    def __init__(self, state: Path, root: Path, session: str, say: Callable[[str], None]) -> None:
         self._state = state
         self._root = root
         self._session = session
+        self._say = say
         self._guard: GuardLink | None = None
+        self._guard_since = 0.0
+        self._next_guard: asyncio.TimerHandle | None = None
+        self._reaper: Reaper | None = None
+        self._groups: set[int] = set()
+        self._adopted: dict[Identity, ChildRecord] = {}
         self._records: dict[int, ChildRecord] = {}
         self._own = identity.of(os.getpid())
+        self._boot = identity.boot_id()
+        self._complained: set[str] = set()
 
-    def end_leftovers(self, say: Callable[[str], None]) -> None:
-        """End what an earlier session of this root has left behind, as its record proves.
-
-        Only a process with the recorded pid, creation time and boot is ours; anybody else who has that pid
-        today is a stranger. Waits until they are gone, at most LEFTOVER_GRACE_SECONDS and a kill.
-        """
-        boot = identity.boot_id()
-        left = [
-            record
-            for record in records.load(self._state)
-            if record.boot_id == boot and record.child.is_alive() and not record.session.is_alive()
-        ]
-        if not left:
-            return
-        names = ", ".join(f"{record.service} (pid {record.pid})" for record in left)
-        say(f"ending what an earlier session left running: {names}")
-        for number in (signal.SIGTERM, signal.SIGKILL):
-            left = [record for record in left if _sent(record, number)]
-            if left:
-                self._note(left, number)
-            deadline = time.monotonic() + LEFTOVER_GRACE_SECONDS
-            while left and time.monotonic() < deadline:
-                left = [record for record in left if record.child.is_alive()]
-                time.sleep(POLL_SECONDS)
-
-    def _note(self, ended: list[ChildRecord], number: signal.Signals) -> None:
-        """Write it down: `devproxy ports --killed`. A state folder that is full stops nothing."""
-        from devproxy.ports import killed  # only after a crash
-
-        with suppress(OSError):
-            killed.append(self._state, (killed.leftover(record, self._root, number.name) for record in ended))
+    def stand_by(self) -> None:
+        """Have the guard there: from a child's first moment somebody must know of it, and it also ends what carries
+        the session's mark and is no service."""
+        if self._guard is None:
+            self._start_guard()
 
     def add(self, group: int, service: str, port: int | None) -> None:
         """A child was started; its pid is its group."""
-        self.stand_by().add(group)
+        self.stand_by()
+        self._groups.add(group)
+        if self._guard is not None:
+            self._guard.add(group)
         child = identity.of(group)
-        if child is None or self._own is None:
-            return  # it has exited already: nothing to remember
-        self._records[group] = ChildRecord(
-            service=service,
-            pid=group,
-            create_time=child.create_time,
-            boot_id=identity.boot_id(),
-            pgid=group,
-            ports=() if port is None else (port,),
-            session_pid=self._own.pid,
-            session_create_time=self._own.create_time,
-            root=str(self._root),
-        )
-        records.save(self._state, self._records.values())
-
-    def stand_by(self) -> GuardLink:
-        """Have the guard there; it also ends what carries the session's mark and is no service."""
-        if self._guard is None:
-            self._guard = GuardLink(f"{MARKER}={self._session}")
-        return self._guard
+        if child is not None:  # else it has exited already: nothing to remember
+            self._records[group] = self._record(child, service, group, port)
+            self._save()
 
     def remove(self, group: int) -> None:
         """Its tree is gone."""
+        self._groups.discard(group)
         if self._guard is not None:
             self._guard.remove(group)
         if self._records.pop(group, None) is not None:
-            records.save(self._state, self._records.values())
+            self._save()
 
     def close(self) -> None:
         """Let the guard go."""
+        if self._next_guard is not None:
+            self._next_guard.cancel()
         if self._guard is not None:
             self._guard.close()
+            self._guard = None
 
+    # -- the guard
 
-def _sent(record: ChildRecord, number: signal.Signals) -> bool:
-    try:
-        return signals.send_group(record.child, number)
-    except PermissionError:  # it runs as somebody else by now
-        return False
+    async def watch(self, reaper: "Reaper") -> None:
+        """Notice whom else we would leave behind: the guard's own end, and the orphans that we adopt.
+
+        A guard that ends before us is told of once, and replaced. Of an orphan (a daemon) nobody tells, and it
+        may carry no mark: whom the kernel lists as our child, and nobody watches, is one.
+        """
+        import asyncio  # the first children do not wait for it
+
+        self._reaper = reaper
+        if self._guard is not None:
+            reaper.watch(self._guard.pid, self._guard_has_ended)
+        while True:
+            self._note_orphans(reaper.adopted())
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def _note_orphans(self, orphans: list[Identity]) -> None:
+        gone = self._adopted.keys() - orphans
+        new = [orphan for orphan in orphans if orphan not in self._adopted]
+        for orphan in gone:
+            del self._adopted[orphan]
+        for orphan in new:
+            self._adopted[orphan] = self._record(orphan, "", 0, None)
+            if self._guard is not None:
+                self._guard.adopted(orphan)
+        if gone or new:
+            self._save()
+
+    def _start_guard(self) -> None:
+        try:
+            self._guard = guard = GuardLink(f"{MARKER}={self._session}")
+        except OSError as error:
+            self._complain(f"no guard can be started ({error.strerror}): kill -9 would leave the services running")
+            return
+        self._guard_since = time.monotonic()
+        for group in self._groups:
+            guard.add(group)
+        for orphan in self._adopted:
+            guard.adopted(orphan)
+        if self._reaper is not None:
+            self._reaper.watch(guard.pid, self._guard_has_ended)
+
+    def _guard_has_ended(self, _: "Exit") -> None:
+        import asyncio
+
+        if self._guard is None:
+            return
+        self._guard.leave()
+        self._guard = None
+        self._complain("the guard (it ends the services if devproxy is killed) was killed itself; there is a new one")
+        early = GUARD_LIFE_SECONDS - (time.monotonic() - self._guard_since)
+        self._next_guard = asyncio.get_running_loop().call_later(max(0.0, early), self.stand_by)
+
+    # -- the record
+
+    def _record(self, who: Identity, service: str, group: int, port: int | None) -> ChildRecord:
+        own = self._own or Identity(os.getpid(), 0.0)
+        return ChildRecord(
+            service=service,
+            pid=who.pid,
+            create_time=who.create_time,
+            boot_id=self._boot,
+            pgid=group,
+            ports=() if port is None else (port,),
+            session_pid=own.pid,
+            session_create_time=own.create_time,
+            root=str(self._root),
+            mark=self._session,
+        )
+
+    def _save(self) -> None:
+        try:
+            records.save(self._state, [*self._records.values(), *self._adopted.values()])
+        except OSError as error:
+            what = "after a kill -9 the next start would not know its leftovers"
+            self._complain(f"{self._state} cannot be written ({error.strerror}): {what}")
+
+    def _complain(self, sentence: str) -> None:
+        """Once is enough: it is no news the next time."""
+        if sentence not in self._complained:
+            self._complained.add(sentence)
+            self._say(sentence)

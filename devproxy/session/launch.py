@@ -27,6 +27,7 @@ from devproxy.processes.start import Started, Starter, start_early
 from devproxy.session.claims import Claims, Manners
 from devproxy.session.custody import Custody
 from devproxy.session.front import bind_front
+from devproxy.session.leftovers import end_leftovers
 from devproxy.session.place import Place
 from devproxy.session.window import window_size
 
@@ -72,7 +73,7 @@ class Launch:
         self.sockets = bind_front(config.port, memory, asked=options.port, linked=linked, say=self.log.say)
         self.port: int = self.sockets[0].getsockname()[1]
         self.origin = f"http://localhost:{self.port}"
-        self.custody = Custody(place.state, config.root, place.id)
+        self.custody = Custody(place.state, config.root, place.id, self.say)
         self.leases = Leases(paths.state_home())
         self.claims = Claims(
             config.root,
@@ -127,7 +128,7 @@ class Launch:
         for note in self.options.plan.get("notes", ()):
             self.log.say(note)
         adopt_orphans()
-        self.custody.end_leftovers(self.log.say)
+        end_leftovers(self.place.state, self.config.root, self.log.say)
         wanted = [each for each in self.config.services if each.name in self.selection.wanted]
         self.claims.claim_all(each for each in wanted if each.command is not None)
         start_early(wanted, self.claims.claim, self.starter, self.children)

@@ -31,6 +31,7 @@ from devproxy.hub.topic import Topic, TopicClosed
 from devproxy.logs.records import Record, records_of
 from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.beside import Beside, environment_beside
+from devproxy.processes.ending import end_adopted
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service, Surroundings
@@ -106,6 +107,7 @@ class Session:
             lines=self._lines,
             claim=launch.claims.claim,
             clear=launch.claims.clear,
+            held=launch.claims.held,
             changed=self._changed,
             asked=self._asked,
         )
@@ -183,6 +185,7 @@ class Session:
             async with asyncio.TaskGroup() as tasks:
                 attending = tasks.create_task(attend(self))
                 running = [tasks.create_task(self.supervisor.run())]
+                running.append(tasks.create_task(self._launch.custody.watch(self._reaper)))
                 self._reaper.start(loop)
                 await self._gateway.listen(self._launch.sockets)
                 await self._gateway.listen_locally(str(self.place.socket))
@@ -254,6 +257,7 @@ class Session:
         if alive:
             self.log.say(f"stopping {', '.join(reversed(alive))} (Ctrl-C again to stop at once)")
         await self.supervisor.stop_all()
+        await end_adopted(self._reaper.is_watched)
         self._launch.log_files.finish()
         self.events.close()
         self.live.close()

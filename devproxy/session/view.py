@@ -127,6 +127,8 @@ class SessionView:
         if life.state in ("crashed", "failing"):
             why = life.reason or (exit_words(life.exit) if life.exit is not None else "")
             return why if life.awaits is None else f"{why}; {next_words(life)}"
+        if life.state == "stopped" and life.reason:
+            return life.reason
         return service.note or None
 
     async def status_with_usage(self) -> SessionStatus:

@@ -68,7 +68,7 @@ def change_words(name: str, before: Life, life: Life, *, ready_seconds: float | 
         case "done":
             return f"{name} is done", "info"
         case "stopped" if before.alive:
-            return f"{name} stopped", "info"
+            return (f"{name} stopped, but {life.reason}", "warning") if life.reason else (f"{name} stopped", "info")
     return "", "info"
 
 

@@ -17,8 +17,10 @@ from devproxy.processes.child import Child, Command, spawn
 from tests.support import free_port, until
 from tests.support.devproxy import is_alive
 
+# No shell's loop: a shell may be caught in vfork(2), where it waits for its stopped child and is not stopped.
+TICK = "import time\nprint('ticker is here', flush=True)\nwhile True: time.sleep(0.05); print('tick', flush=True)\n"
 SERVICES = {
-    "ticker": "echo ticker is here; while :; do sleep 0.05; echo tick; done",
+    "ticker": f"{sys.executable} tick.py",
     "idle": "echo idle is here; exec sleep 600",
 }
 """None of them has a port: what else runs on this machine is in nobody's way."""
@@ -82,6 +84,7 @@ def terminal(project: Path, services: Mapping[str, str] = SERVICES) -> Iterator[
     """A shell with job control, in the project's folder. Args: services: what runs there, by name."""
     tables = [f"[services.{name}]\nkind = 'worker'\ncommand = '{line}'\n" for name, line in services.items()]
     (project / "devproxy.toml").write_text("".join(tables))
+    (project / "tick.py").write_text(TICK)
     environment = {**os.environ, "PS1": "$ ", "TERM": "xterm-256color"}
     child = spawn(Command(["sh", "-i"], project, environment))
     shell = Terminal(child)
@@ -136,7 +139,7 @@ def test_ctrl_z_stops_the_whole_tree_and_fg_continues_it(tmp_path: Path) -> None
         until(lambda: session.status() == psutil.STATUS_STOPPED)
         assert shell.is_cooked
         services = [one for one in session.children(recursive=True) if "guard.py" not in " ".join(one.cmdline())]
-        assert {one.status() for one in services if is_alive(one)} == {psutil.STATUS_STOPPED}
+        until(lambda: {one.status() for one in services if is_alive(one)} == {psutil.STATUS_STOPPED})
         shell.type("fg\n")
         until(lambda: session.status() != psutil.STATUS_STOPPED)
         until(lambda: not shell.is_cooked)

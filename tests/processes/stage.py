@@ -19,8 +19,10 @@ from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log
 from devproxy.logs.records import Record, records_of
 from devproxy.paths import state_home
+from devproxy.ports import family
 from devproxy.ports.leases import Leases
 from devproxy.ports.memory import Memory
+from devproxy.processes.ending import end_adopted
 from devproxy.processes.environment import MARKER
 from devproxy.processes.guarding import GuardLink
 from devproxy.processes.lifecycle import Life
@@ -93,6 +95,7 @@ class Stage:
         self.asked: list[str] = []  # the services that were said to wait for input
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
+        self._not_ours = {self._link.pid, *family.children(os.getpid())}  # what other tests have started
         self._leases, memory = Leases(state_home()), Memory(state_home(), root)
         movable = [each.name for each in specs if each.port == "auto"]
         self._claims = claims = Claims(
@@ -117,6 +120,7 @@ class Stage:
             self._lines,
             claims.claim,
             claims.clear,
+            claims.held,
             self._changed,
             self._asked,
         )
@@ -163,6 +167,8 @@ class Stage:
 
     # -- a Guard
 
+    def stand_by(self) -> None: ...
+
     def add(self, group: int, service: str, port: int | None) -> None:
         self._link.add(group)
 
@@ -204,6 +210,7 @@ class Stage:
             await self.supervisor.stop_all()
             running.cancel()
             await asyncio.gather(running, return_exceptions=True)
+            await end_adopted(lambda pid: pid in self._not_ours or self.reaper.is_watched(pid))
             self.reaper.stop()
 
     def close(self) -> None:

@@ -1,5 +1,6 @@
 """What a killed session has started is ended by its guard."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -118,6 +119,72 @@ def test_who_carries_the_sessions_mark_is_ended_wherever_it_has_gone(session: St
     until(lambda: not any(map(alive, small.pids)), within=2)
 
 
+def test_who_has_cleaned_its_environment_goes_with_its_parent(session: Start) -> None:
+    small = session("""
+        source = "import subprocess; one = subprocess.Popen(['env', '-i', 'sleep', '600'], start_new_session=True); print(one.pid, flush=True); one.wait()"
+        parent = subprocess.Popen([sys.executable, "-c", source], stdout=subprocess.PIPE, text=True, start_new_session=True)
+        link.add(parent.pid)
+        print(parent.pid, parent.stdout.readline(), flush=True)
+    """)
+    small.kill()
+    until(lambda: not any(map(alive, small.pids)), within=2)
+
+
+def test_an_adopted_orphan_is_ended_and_whoever_has_its_pid_today_is_not(session: Start) -> None:
+    small = session("""
+        from devproxy.ports import identity
+        from devproxy.ports.identity import Identity
+        orphan, bystander = start(), start()
+        link.adopted(identity.of(orphan.pid))
+        link.adopted(Identity(bystander.pid, identity.of(bystander.pid).create_time - 1))
+        print(link.pid, orphan.pid, bystander.pid, flush=True)
+    """)
+    guard, orphan, bystander = small.pids
+    small.kill()
+    until(lambda: not alive(guard), within=2)
+    assert not alive(orphan)
+    assert alive(bystander)
+
+
+def test_who_is_stopped_is_continued_to_hear_of_its_end(session: Start, tmp_path: Path) -> None:
+    said = tmp_path / "said"
+    small = session(f"""
+        child = subprocess.Popen(["sh", "-c", "trap 'echo goodbye > {said}; exit' TERM; echo; sleep 600 & wait"],
+                                 stdout=subprocess.PIPE, start_new_session=True)
+        child.stdout.readline()
+        os.kill(child.pid, 19)
+        link.add(child.pid)
+        print(child.pid, flush=True)
+    """)
+    small.kill()
+    until(said.exists, within=2)
+
+
+def test_one_that_forks_and_leaves_all_the_time_does_not_get_away(session: Start) -> None:
+    """Each of its children is in a session of its own, and younger than any look at them."""
+    small = session("""
+        source = "import subprocess, time\\nwhile True: subprocess.Popen(['sleep', '600'], start_new_session=True); time.sleep(0.005)"
+        env = dict(os.environ, DEVPROXY_SESSION=sys.argv[1])
+        one = subprocess.Popen([sys.executable, "-c", source], env=env, start_new_session=True)
+        print(link.pid, one.pid, flush=True)
+    """)
+    mark = f"DEVPROXY_SESSION={small.mark}".encode()
+    until(lambda: len(carrying(mark)) > 5)
+    small.kill()
+    until(lambda: not alive(small.pids[0]), within=5)
+    assert carrying(mark) == []
+
+
+def carrying(mark: bytes) -> list[int]:
+    """The living processes with this assignment in their environment."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if mark in path.read_bytes().split(b"\0") and alive(int(path.parts[2])):
+                found.append(int(path.parts[2]))
+    return found
+
+
 def test_nobody_else_is_touched(session: Start) -> None:
     """Not a group that was taken back, not another session's child, not one that we were never told of."""
     small = session("""
@@ -152,6 +219,15 @@ def test_a_guard_that_was_killed_harms_nobody() -> None:
     until(lambda: not alive(link.pid))
     link.add(12345)
     link.remove(12345)
+    link.close()
+
+
+def test_a_guard_that_stands_still_does_not_hold_us_up_and_is_given_up() -> None:
+    link = GuardLink("DEVPROXY_SESSION=none")
+    os.kill(link.pid, signal.SIGSTOP)
+    for number in range(100_000, 120_000):
+        link.add(number)
+    until(lambda: not alive(link.pid))
     link.close()
 
 

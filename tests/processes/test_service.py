@@ -412,6 +412,75 @@ def test_one_that_has_done_its_work_may_leave_a_daemon_until_the_session_ends(tm
     assert not alive(int(stage.lines()[0].split()[1]))
 
 
+@pytest.mark.parametrize("how", ["stop", "restart", "start"])
+def test_the_daemon_of_one_that_is_done_makes_way_when_it_is_asked_to(tmp_path: Path, how: str) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("done")
+        first = int(stage.lines()[0].split()[1])
+        getattr(stage.supervisor, f"ask_{how}")("it")
+        await auntil(lambda: stage.it.life.generation == 2 or stage.it.life.state == "stopped")
+        assert not alive(first)
+        if how != "stop":
+            await auntil(lambda: stage.it.life.state == "done" and len(stage.lines()) == 2)
+
+    play(scene, spec(tmp_path, python(PARENT, "apart", "leave")))
+
+
+def test_daemons_are_stopped_in_their_turn_too(tmp_path: Path) -> None:
+    """`web` needs the database that the task has started: until it has ended, the database lives."""
+    goodbye = "import os, signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(print('db lives', os.path.exists('/proc/' + sys.argv[1]), flush=True))); print('here', flush=True); signal.pause()"
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("child ", "db")
+        await stage.line("here", "web")
+        await stage.supervisor.stop_all()
+
+    web = f'exec {sys.executable} -c "$GOODBYE" $(cat db)'
+    stage = play(
+        scene,
+        spec(
+            tmp_path,
+            f'{sys.executable} -c "$PARENT" apart leave | tee db.txt; cut -d" " -f2 db.txt > db',
+            "db",
+            env={"PARENT": PARENT},
+        ),
+        spec(tmp_path, web, "web", env={"GOODBYE": goodbye}, depends_on={"db": "exited-ok"}),
+    )
+    assert "db lives True" in stage.lines("web")
+    assert not alive(int((tmp_path / "db").read_text()))
+
+
+def test_a_stopped_one_says_who_has_its_port_if_that_does_not_bind(tmp_path: Path) -> None:
+    """The port may have been taken by somebody else meanwhile."""
+    port, listening = free_port(), []
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        listening.append(socket.create_server(("127.0.0.1", port)))
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+
+    stage = play(scene, spec(tmp_path, python(STAY), port=port, ready=Ready(started=True)))
+    listening[0].close()
+    assert re.match(rf"port {port} is still held by .* \(pid {os.getpid()}\)", stage.it.life.reason)
+
+
+def test_a_nameless_daemon_on_its_port_is_ended_with_it(tmp_path: Path) -> None:
+    """It has cleaned its environment, left the group and lost its parent."""
+    port = free_port()
+    daemon = "import os, signal, socket; one = socket.create_server(('127.0.0.1', int(os.environ['PORT']))); open('up', 'w').close(); signal.pause()"
+    command = f'(setsid env -i PORT=$PORT {sys.executable} -c "$DAEMON" &) ; sleep 600'
+
+    async def scene(stage: Stage) -> None:
+        await auntil((tmp_path / "up").exists)
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        assert is_free(port)
+
+    stage = play(scene, spec(tmp_path, command, port=port, env={"DAEMON": daemon}, ready=Ready(started=True)))
+    assert stage.it.life.reason == ""
+
+
 def test_the_remains_of_a_crashed_one_are_gone_before_it_starts_again(tmp_path: Path) -> None:
     command = f'{sys.executable} -c "$PARENT" apart leave; exit 1'
 
@@ -531,6 +600,7 @@ def test_a_taker_that_is_ours_is_ended_and_it_starts_again(tmp_path: Path) -> No
         await stage.state("starting")
         state = make_state_dir(tmp_path)
         with subprocess.Popen(python(LISTEN, port), cwd=tmp_path, start_new_session=True) as taker:
+            stage.reaper.watch(taker.pid, lambda _: None)  # no orphan of this session
             who = identity.of(taker.pid)
             assert who is not None
             gone = 2**22 - 1, 1.0

@@ -1,5 +1,6 @@
 """A child, its group, and what has left the group."""
 
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -10,7 +11,7 @@ import pytest
 from devproxy.processes.child import Child, Command, spawn
 from devproxy.processes.tree import Tree
 from tests.processes.stage import PARENT, adopting, alive, python
-from tests.support import until
+from tests.support import free_port, until
 
 
 class Family:
@@ -92,3 +93,92 @@ def test_it_is_not_gone_while_the_rest_is_not(tmp_path: Path) -> None:
         os.waitpid(family.pid, 0)
     [output] = family.parent.outputs
     family.parent.close_output(output)
+
+
+# Starts a process that has cleaned its environment, in a session of its own; says its pid. `orphan`: leaves it to who
+# adopts orphans. `listen`: on this port.
+NAMELESS = """
+import os, subprocess, sys
+listen = "one = socket.create_server(('127.0.0.1', int(sys.argv[1])));" if sys.argv[2:] else ""
+source = "import signal, socket, sys;" + listen + "print(1, flush=True); signal.pause()"
+words = ["env", "-i", sys.executable, "-c", source, *sys.argv[2:]]
+child = subprocess.Popen(words, stdout=subprocess.PIPE, start_new_session=True)
+child.stdout.readline()
+print("child", child.pid, flush=True)
+if sys.argv[1] == "stay":
+    child.wait()
+"""
+
+
+def nameless(folder: Path, *arguments: object) -> tuple[Child, int]:
+    """A child that starts one without a name, and that one's pid."""
+    env = {**os.environ, "DEVPROXY_SESSION": "s1", "DEVPROXY_SERVICE": "api"}
+    child = spawn(Command(python(NAMELESS, *arguments), folder, env))
+    printed = b""
+    [output] = child.outputs
+
+    def said() -> bytes:
+        nonlocal printed
+        printed += child.read(output) or b""
+        return printed if printed.endswith(b"\n") else b""
+
+    return child, int(until(said).split()[1])
+
+
+def reap(child: Child, *adopted: int) -> None:
+    for pid in (child.pid, *adopted):
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(pid, 0)
+    for fd in tuple(child.outputs):
+        child.close_output(fd)
+
+
+def test_one_that_has_cleaned_its_environment_is_known_by_its_parent_and_then_for_good(tmp_path: Path) -> None:
+    with adopting():
+        child, pid = nameless(tmp_path, "stay")
+        whole = Tree(child, service="api", session="s1")
+        assert [who.pid for who in whole.escaped()] == [pid]
+        os.kill(child.pid, signal.SIGKILL)
+        os.waitpid(child.pid, 0)
+        assert [who.pid for who in whole.escaped()] == [pid]
+        whole.signal(signal.SIGKILL)
+        until(whole.is_gone)
+        reap(child, pid)
+
+
+def test_a_nameless_orphan_is_known_by_the_port_that_it_holds(tmp_path: Path) -> None:
+    port = free_port()
+    with adopting():
+        child, pid = nameless(tmp_path, "leave", port)
+        os.waitpid(child.pid, 0)
+        whole = Tree(child, service="api", session="s1", is_child=lambda pid: False)
+        assert whole.is_gone()
+        assert not whole.take_holders([free_port()])
+        assert whole.take_holders([port])
+        assert [who.pid for who in whole.escaped()] == [pid]
+        whole.signal(signal.SIGKILL)
+        until(whole.is_gone)
+        reap(child, pid)
+
+
+def test_another_services_child_is_not_taken_for_an_orphan(tmp_path: Path) -> None:
+    port = free_port()
+    with adopting():
+        child, pid = nameless(tmp_path, "leave", port)
+        os.waitpid(child.pid, 0)
+        assert not Tree(child, service="api", session="s1", is_child=lambda one: one == pid).take_holders([port])
+        os.kill(pid, signal.SIGKILL)
+        reap(child, pid)
+
+
+def test_a_group_that_was_gone_once_is_never_signalled_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its number may be somebody else's by now."""
+    child = spawn(Command(["true"], tmp_path, dict(os.environ)))
+    whole = Tree(child, service="api", session="s1")
+    os.waitpid(child.pid, 0)
+    assert whole.is_gone()
+    monkeypatch.setattr(child, "group_is_gone", lambda: False)  # another one has the number
+    monkeypatch.setattr(child, "signal_group", lambda number: pytest.fail("a stranger was signalled"))
+    assert whole.is_gone()
+    whole.signal(signal.SIGKILL)
+    reap(child)

@@ -1,21 +1,23 @@
-"""Who ends our children if we cannot: what is recorded, and what an earlier session's record allows."""
+"""Who ends our children if we cannot: the guard that is told of them, and the record."""
 
+import asyncio
+import contextlib
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from dataclasses import replace
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from devproxy.ports import identity, killed, records
-from devproxy.ports.records import ChildRecord
+from devproxy.ports import records
+from devproxy.processes.reaper import Reaper
 from devproxy.session.custody import Custody
-from tests.processes.stage import STAY, alive, python
-from tests.support import until
+from tests.processes.stage import STAY, adopting, python
+from tests.support import auntil, run
 
 Start = Callable[..., subprocess.Popen[str]]
 
@@ -38,104 +40,8 @@ def start() -> Iterator[Start]:
             one.kill()
 
 
-def record_of(pid: int, *, session: int | None = None) -> ChildRecord:
-    """A record of this child, by a session that is gone, or by the process that is named."""
-    child = identity.of(pid)
-    owner = identity.of(session) if session is not None else None
-    assert child is not None
-    return ChildRecord(
-        service="api",
-        pid=pid,
-        create_time=child.create_time,
-        boot_id=identity.boot_id(),
-        pgid=pid,
-        ports=(8000,),
-        session_pid=owner.pid if owner else 2**22 - 1,
-        session_create_time=owner.create_time if owner else 1.0,
-    )
-
-
-def end_leftovers(state: Path, *found: ChildRecord) -> list[str]:
-    """Let a new session find these records; what it says."""
-    records.save(state, found)
-    said: list[str] = []
-    Custody(state, state, "s2").end_leftovers(said.append)
-    return said
-
-
-def test_what_a_dead_session_has_left_is_ended_and_that_is_said(tmp_path: Path, start: Start) -> None:
-    child = start()
-    assert end_leftovers(tmp_path, record_of(child.pid)) == [
-        f"ending what an earlier session left running: api (pid {child.pid})"
-    ]
-    assert child.wait(5) == -signal.SIGTERM
-
-
-def test_what_was_ended_is_written_down_with_the_reason(tmp_path: Path, start: Start) -> None:
-    child, state = start(), tmp_path / "state"
-    state.mkdir()
-    end_leftovers(state, record_of(child.pid))
-    child.wait(5)
-    [entry] = killed.read(tmp_path)
-    assert (entry["pid"], entry["port"], entry["signal"], entry["verdict"]) == (child.pid, 8000, "SIGTERM", "ours")
-    assert entry["command"] == "the service 'api'"
-
-
-def test_its_whole_group_goes(tmp_path: Path, start: Start) -> None:
-    source = (
-        "import subprocess; print(subprocess.Popen(['sleep', '600']).pid, flush=True); import signal; signal.pause()"
-    )
-    child = start(source)
-    [grandchild] = [one.pid for one in psutil.Process(child.pid).children()]
-    end_leftovers(tmp_path, record_of(child.pid))
-    until(lambda: not alive(grandchild))
-
-
-def test_one_that_does_not_listen_is_killed(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devproxy.session.custody.LEFTOVER_GRACE_SECONDS", 0.2)
-    child = start(STAY, "SIGTERM")
-    end_leftovers(tmp_path, record_of(child.pid))
-    assert child.wait(5) == -signal.SIGKILL
-
-
-def test_a_bystander_with_a_recycled_pid_lives(tmp_path: Path, start: Start) -> None:
-    bystander = start()
-    record = record_of(bystander.pid)
-    assert end_leftovers(tmp_path, replace(record, create_time=record.create_time - 1)) == []
-    assert bystander.poll() is None
-
-
-def test_a_record_from_before_a_reboot_proves_nothing(tmp_path: Path, start: Start) -> None:
-    bystander = start()
-    assert end_leftovers(tmp_path, replace(record_of(bystander.pid), boot_id="another boot")) == []
-    assert bystander.poll() is None
-
-
-def test_a_child_of_a_session_that_lives_is_left_alone(tmp_path: Path, start: Start) -> None:
-    child = start()
-    assert end_leftovers(tmp_path, record_of(child.pid, session=os.getpid())) == []
-    assert child.poll() is None
-
-
-def test_one_that_leads_no_group_takes_nobody_with_it(tmp_path: Path, start: Start) -> None:
-    """A record can be wrong about that: then the group is somebody else's, here the tests' own."""
-    child = start(group=False)
-    end_leftovers(tmp_path, replace(record_of(child.pid), pgid=os.getpgrp()))
-    assert child.poll() is None
-
-
-@pytest.mark.parametrize(
-    "text", ["", "{", '{"schema": 99, "children": []}', '{"schema": 1, "children": [{"pid": "x"}]}']
-)
-def test_a_torn_or_foreign_record_is_no_obstacle(tmp_path: Path, text: str) -> None:
-    (tmp_path / records.FILE).write_text(text)
-    said: list[str] = []
-    Custody(tmp_path, tmp_path, "s2").end_leftovers(said.append)
-    assert said == []
-
-
 def test_a_child_is_on_record_while_it_lives(tmp_path: Path, start: Start) -> None:
-    custody = Custody(tmp_path, tmp_path, "s1")
+    custody = Custody(tmp_path, tmp_path, "s1", print)
     child = start()
     custody.add(child.pid, "api", 8000)
     [record] = records.load(tmp_path)
@@ -149,7 +55,7 @@ def test_a_child_is_on_record_while_it_lives(tmp_path: Path, start: Start) -> No
 
 
 def test_letting_go_ends_what_was_not_taken_back(tmp_path: Path, start: Start) -> None:
-    custody = Custody(tmp_path, tmp_path, "s1")
+    custody = Custody(tmp_path, tmp_path, "s1", print)
     child = start()
     custody.add(child.pid, "api", None)
     custody.close()
@@ -157,7 +63,7 @@ def test_letting_go_ends_what_was_not_taken_back(tmp_path: Path, start: Start) -
 
 
 def test_a_child_that_has_ended_already_is_not_recorded(tmp_path: Path) -> None:
-    custody = Custody(tmp_path, tmp_path, "s1")
+    custody = Custody(tmp_path, tmp_path, "s1", print)
     with subprocess.Popen(["true"], start_new_session=True) as child:
         if sys.platform == "linux":
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -166,3 +72,81 @@ def test_a_child_that_has_ended_already_is_not_recorded(tmp_path: Path) -> None:
         custody.add(child.pid, "api", None)
     assert records.load(tmp_path) == []
     custody.close()
+
+
+def watching(custody: Custody, scene: Callable[[Reaper], Coroutine[Any, Any, None]]) -> None:
+    """Play a scene while the custody watches, in a loop that reaps."""
+
+    async def played() -> None:
+        reaper = Reaper()
+        task = asyncio.create_task(custody.watch(reaper))
+        await asyncio.sleep(0)
+        reaper.start(asyncio.get_running_loop())
+        try:
+            await scene(reaper)
+        finally:
+            task.cancel()
+            reaper.stop()
+            custody.close()
+
+    run(played())
+
+
+def guards() -> list[psutil.Process]:
+    found = []
+    for one in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.ZombieProcess):
+            found += [one] if "guard.py" in " ".join(one.cmdline()) else []
+    return found
+
+
+def test_a_guard_that_is_killed_is_told_of_once_and_replaced_by_one_that_knows_all(
+    tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("devproxy.session.custody.GUARD_LIFE_SECONDS", 0.1)
+    said: list[str] = []
+    custody = Custody(tmp_path, tmp_path, "s1", said.append)
+    child = start()
+    custody.add(child.pid, "api", None)
+
+    async def scene(_: Reaper) -> None:
+        for _ in range(2):
+            [guard] = guards()
+            guard.kill()
+            await auntil(lambda guard=guard: [one for one in guards() if one.pid != guard.pid])
+
+    watching(custody, scene)
+    assert child.wait(5) == -signal.SIGTERM  # the third one was told of it
+    assert len(said) == 1
+    assert "was killed itself" in said[0]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="macOS has no subreapers")
+def test_an_orphan_is_on_record_while_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devproxy.session.custody.LOOK_SECONDS", 0.02)
+    custody = Custody(tmp_path, tmp_path, "s1", print)
+
+    async def scene(reaper: Reaper) -> None:
+        parent = subprocess.Popen(["sh", "-c", "setsid sleep 600 & echo $!"], stdout=subprocess.PIPE, text=True)
+        with parent:
+            assert parent.stdout is not None
+            orphan = int(parent.stdout.readline())
+        await auntil(lambda: orphan in {one.pid for one in records.load(tmp_path)})
+        [record] = [one for one in records.load(tmp_path) if one.pid == orphan]
+        assert (record.pgid, record.mark) == (0, "s1")
+        os.kill(orphan, signal.SIGKILL)
+        await auntil(lambda: orphan not in {one.pid for one in records.load(tmp_path)})
+
+    with adopting():
+        watching(custody, scene)
+
+
+def test_a_folder_that_cannot_be_written_is_told_of_once_and_stops_nothing(tmp_path: Path, start: Start) -> None:
+    said: list[str] = []
+    custody = Custody(tmp_path / "gone", tmp_path, "s1", said.append)
+    child = start()
+    custody.add(child.pid, "api", 8000)
+    custody.remove(child.pid)
+    custody.close()
+    assert len(said) == 1
+    assert "cannot be written" in said[0]

@@ -1,0 +1,60 @@
+"""Whose a process is, by the names in its environment: every child is started with its session's and its service's."""
+
+import os
+import sys
+from collections.abc import Collection
+from typing import NamedTuple
+
+from devproxy.ports import family, identity
+from devproxy.ports.identity import Identity
+from devproxy.processes.environment import MARKER, SERVICE
+
+
+class Marks(NamedTuple):
+    """The session and the service that a process was started for."""
+
+    session: str
+    service: str
+
+
+def of(pid: int) -> Marks | None:
+    """A process's marks; None: it has none, or its environment cannot be read."""
+    environment = _environment(pid)
+    if MARKER not in environment:
+        return None
+    return Marks(environment[MARKER], environment.get(SERVICE, ""))
+
+
+def marked(sessions: Collection[str]) -> dict[Identity, Marks]:
+    """The living processes that carry a mark of one of these sessions, as far as we may look."""
+    found: dict[Identity, Marks] = {}
+    for pid in family.snapshot():
+        if pid == os.getpid():
+            continue
+        who, marks = identity.of(pid), of(pid)  # in this order: a pid given away in between would have two owners
+        if who is not None and marks is not None and marks.session in sessions and who.is_alive():
+            found[who] = marks
+    return found
+
+
+if sys.platform == "linux":
+
+    def _environment(pid: int) -> dict[str, str]:
+        """proc_pid_environ(5). Not psutil's: the import takes longer than most services need to end."""
+        try:
+            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123  hot: read for every process
+                words = file.read().split(b"\0")
+        except OSError:
+            return {}
+        names = (os.fsdecode(word).partition("=") for word in words)
+        return {name: value for name, equals, value in names if equals}
+
+else:
+
+    def _environment(pid: int) -> dict[str, str]:
+        import psutil
+
+        try:
+            return psutil.Process(pid).environ()
+        except (psutil.Error, OSError):
+            return {}
