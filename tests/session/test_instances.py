@@ -43,9 +43,19 @@ kind = "worker"
 command = "exec sleep 600"
 depends_on = { api = "ready" }
 
+[services.docs]
+command = "exec {python} named.py"
+port = "auto"
+instances = 2
+start = "on-demand"
+
 [[routes]]
 prefix = "/"
 to = "api"
+
+[[routes]]
+prefix = "/docs"
+to = "docs"
 """
 
 
@@ -64,6 +74,9 @@ def test_instances_share_the_requests_and_are_one_service_for_who_commands(tmp_p
     # Its requests
     answered = [httpx.get(session.url).text for _ in range(6)]
     assert sorted(answered) == ["api.1"] * 3 + ["api.2"] * 3
+
+    assert status(session)["docs.1"]["state"] == status(session)["docs.2"]["state"] == "waiting"
+    assert httpx.get(f"{session.url}/docs", timeout=20).text in ("docs.1", "docs.2")
 
     # Its state, its lines
     before = status(session)
