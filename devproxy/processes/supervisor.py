@@ -74,12 +74,12 @@ class Supervisor:
         leaving = [service for name, service in self.services.items() if listed.get(name) is not service]
         again = [name for name in restarts if _is_up(listed[name].life)]
         are_gone = _end_of([*leaving, *(listed[name] for name in again)])
-        selected = selection.wanted - self._selection.wanted
-        begin = [name for name in listed if name in selection.wanted and name in {*new, *selected}]
+        selected = selection.wanted & ({*new} | listed.keys() - self._selection.wanted)
+        begin = [name for name in listed if name in selected and not _is_up(listed[name].life)]
         self.services, self._selection = listed, selection
         self._specs = {name: service.spec for name, service in listed.items()}
         self._levels = levels([*self._specs.values()])
-        self._wanted = {name for name in self._wanted if name in listed and name not in new}
+        self._wanted = {name for name in self._wanted if name in listed and name not in new} | selected
         self._waiting &= self._wanted
         for service in leaving:
             self._leaving.append(service)
@@ -96,12 +96,10 @@ class Supervisor:
                 listed[name].leave_out()
             self._attend(listed[name])
         for name in begin:
-            self._wanted.add(name)
-            if not listed[name].life.alive:
-                self._waiting.add(name)
-                listed[name].tell(Wanted())
+            self._waiting.add(name)
+            listed[name].tell(Wanted())
         self.notice()
-        return [*begin, *(name for name in again if name not in begin)]
+        return [*begin, *again]
 
     async def _may_claim(self, name: str, are_gone: Callable[[], bool]) -> None:
         await self.until(lambda: are_gone() and name not in self._waiting)

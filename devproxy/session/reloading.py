@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from devproxy.config.changes import LATER, Changes, compare
 from devproxy.config.model import Config
 from devproxy.config.root import FILE, has_config
-from devproxy.errors import DevproxyError, UsageError
+from devproxy.errors import DevproxyError, NoSession, UsageError
 from devproxy.session import words
 
 if TYPE_CHECKING:
@@ -80,6 +80,8 @@ class Reloading:
     async def _reload(self, reread: Callable[[], Project], answer: "asyncio.Future[Changes]") -> None:
         try:
             project = await asyncio.to_thread(reread)
+            if self._session.is_ending:
+                raise NoSession("the session is just ending")
             changes = self._session.adopt(project)
         except DevproxyError as error:
             if not answer.done():

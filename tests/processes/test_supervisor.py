@@ -345,6 +345,23 @@ def test_who_was_stopped_stays_so_and_starts_as_declared_now(tmp_path: Path) -> 
     play(scene, spec(tmp_path, "echo one; sleep 600"))
 
 
+def test_who_is_to_run_now_and_was_not_begins_unless_somebody_has_started_it(tmp_path: Path) -> None:
+    web, api, db = (spec(tmp_path, "sleep 600", name, start="manual") for name in ("web", "api", "db"))
+
+    async def scene(stage: Stage) -> None:
+        stage.supervisor.ask_start("api")
+        await stage.state("ready", "api")
+        child = stage["api"].child
+        assert stage.adopt(replace(web, start="auto"), replace(api, start="auto"), db) == ["web"]
+        await stage.state("ready", "web")
+        assert stage["api"].child is child
+        assert stage["db"].life.state == "stopped"
+        assert stage.supervisor.is_required("api")
+        assert not stage.supervisor.is_required("db")
+
+    play(scene, web, api, db)
+
+
 def test_who_is_being_stopped_is_not_restarted_either(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await stage.line("here")
@@ -390,6 +407,38 @@ def test_one_that_is_new_and_waits_for_somebody_begins_when_that_is_there(tmp_pa
         await stage.state("ready", "api")
 
     play(scene, db)
+
+
+def test_one_that_is_new_and_not_to_run_waits_for_somebody_to_start_it(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready")
+        assert stage.adopt(stage.it.spec, spec(tmp_path, "sleep 600", "new", start="manual")) == []
+        assert stage["new"].life.state == "stopped"
+        stage.supervisor.ask_start("new")
+        await stage.state("ready", "new")
+
+    play(scene, spec(tmp_path, "sleep 600"))
+
+
+def test_one_that_waits_with_its_new_declaration_can_be_started_and_stopped_all_the_same(tmp_path: Path) -> None:
+    """What it waits for never comes: asked to start, it starts; asked to stop, it never does."""
+    db = spec(tmp_path, "exit 3", "db", restart="never")
+    api, web = (spec(tmp_path, "sleep 600", name) for name in ("api", "web"))
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "api")
+        await stage.state("ready", "web")
+        needy = [replace(one, command="sleep 601", depends_on={"db": "ready"}) for one in (api, web)]
+        stage.adopt(db, *needy, restarts=["api", "web"])
+        await stage.state("crashed", "db")
+        await auntil(lambda: not stage["api"].life.alive and not stage["web"].life.alive)
+        stage.supervisor.ask_stop("web")
+        await stage.state("stopped", "web")
+        stage.supervisor.ask_start("api")
+        await stage.state("ready", "api")
+        assert (stage["api"].life.generation, stage["web"].life.generation) == (2, 1)
+
+    play(scene, api, web)
 
 
 def test_all_are_stopped_in_the_middle_of_it_too(tmp_path: Path) -> None:

@@ -6,8 +6,10 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import pytest
 
 from devproxy.cli.client import Client
+from devproxy.errors import NoSession
 from tests.support import free_port, until
 from tests.support.devproxy import RunningDevproxy, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
@@ -163,3 +165,18 @@ def test_without_a_config_the_project_is_looked_at_again(tmp_path: Path, devprox
     assert httpx.get(f"{session.url}/api/x").text == "api /api/x"
     write_config(tmp_path, CONFIG)  # as `devproxy init` does
     session.wait_for("devproxy.toml changed: `devproxy reload` restarts ")
+
+
+def test_a_session_that_is_ending_takes_no_other_config(tmp_path: Path, devproxy: Start) -> None:
+    """It would start services behind the back of who stops them."""
+    stays = '[services.stays]\nkind = "worker"\ncommand = "exec {python} stubborn.py"\nstop = { grace_seconds = 3 }\n'
+    write_config(tmp_path, stays)
+    session = devproxy(tmp_path)
+    session.wait_for("stubborn is here")
+    Client(tmp_path).post("/api/session/stop")
+    session.wait_for("I stay")
+    write_config(tmp_path, stays + '[services.late]\nkind = "worker"\ncommand = "echo late is here; sleep 600"\n')
+    with pytest.raises(NoSession):
+        reload(session)
+    assert session.wait() == 0
+    assert "late is here" not in session.output
