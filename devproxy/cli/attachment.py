@@ -5,14 +5,18 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, Final, TypeVar
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
+from errno import EIO
+from functools import partial
+from typing import TYPE_CHECKING, Any, Final, TextIO, TypeVar
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from websockets.asyncio.client import ClientConnection
+
+    from devproxy.processes.terminal import Attached, Terminal
 
 T = TypeVar("T")
 
@@ -46,8 +50,6 @@ async def converse(root: "Path", service: str, state: str) -> signal.Signals | N
 
     Returns: the signal that ended it, if one did. Raises: NoSession: the session went away without a word.
     """
-    from devproxy.cli.terminal import RawMode
-
     loop, view = asyncio.get_running_loop(), View()
     signalled: asyncio.Future[signal.Signals] = loop.create_future()
     resized = asyncio.Event()
@@ -56,31 +58,67 @@ async def converse(root: "Path", service: str, state: str) -> signal.Signals | N
         loop.add_signal_handler(number, answer, signalled, number)
     loop.add_signal_handler(signal.SIGWINCH, resized.set)
     async with connected(root, service, LAST_LINES) as connection:
-        with RawMode():
-            view.say(f"attached to {service}: it gets all you type, Ctrl-C too; Ctrl-] detaches")
+        with seated(service, view):
             if state not in ("starting", "ready", "failing"):
                 view.say(f"{service} is {state}")
-            try:
-                async with asyncio.TaskGroup() as tasks:
-                    ends = (tasks.create_task(type_keys(connection)), tasks.create_task(show(connection, view, root)))
-                    telling = tasks.create_task(tell_size(connection, resized))
-                    await asyncio.wait((*ends, signalled), return_when=asyncio.FIRST_COMPLETED)
-                    for task in (*ends, telling):
-                        task.cancel()
-            finally:
-                view.reset()
-                view.say(f"detached from {service}")
+            await first_of(
+                type_keys(partial(send, connection)),
+                show(connection, view, root),
+                tell_size(connection, resized),
+                asyncio.wait([signalled]),
+            )
     return signalled.result() if signalled.done() else None
 
 
-async def type_keys(connection: "ClientConnection") -> None:
-    """Send the keys on, up to the one that detaches (or until the terminal is gone)."""
+async def sit_at(terminal: "Terminal", service: str, begun: bytes) -> None:
+    """The same for a terminal of this very process. Args: begun: the line that stands there."""
+    view = View()
+    with seated(service, view), terminal.attach() as attached:
+        view.write(begun)
+        await first_of(type_keys(attached.type), watch(attached, view))
+
+
+@contextmanager
+def seated(service: str, view: "View") -> Iterator[None]:
+    """A context in which our terminal is the service's."""
+    from devproxy.cli.terminal import RawMode
+
+    with RawMode():
+        view.say(f"attached to {service}: it gets all you type, Ctrl-C too; Ctrl-] detaches")
+        try:
+            yield
+        finally:
+            view.reset()
+            view.say(f"detached from {service}")
+
+
+async def first_of(*work: Coroutine[Any, Any, Any]) -> None:
+    """Run all of it until one part has ended; the others are cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(part) for part in work]
+        await asyncio.wait(running, return_when=asyncio.FIRST_COMPLETED)
+        for task in running:
+            task.cancel()
+
+
+async def type_keys(type_: Callable[[bytes], Awaitable[None]]) -> None:
+    """Type the keys, up to the one that detaches (or until the terminal is gone)."""
     while True:
         keys, detach, _ = (await read(sys.stdin.fileno())).partition(DETACH)
         if keys:
-            await send(connection, keys)
+            await type_(keys)
         if detach or not keys:
             return
+
+
+async def watch(attached: "Attached", view: "View") -> None:
+    """Show what is seen at a terminal of this process, in threads: ours may stand still."""
+    from devproxy.hub.topic import TopicClosed
+
+    with suppress(TopicClosed):
+        while True:
+            for _, seen in (await attached.seen.next()).items:
+                await asyncio.to_thread(view.say if isinstance(seen, str) else view.write, seen)  # type: ignore[arg-type]
 
 
 async def show(connection: "ClientConnection", view: "View", root: "Path") -> None:
@@ -114,8 +152,7 @@ class View:
 
     def write(self, data: bytes) -> None:
         """What the service wrote, as it is: who attaches has asked for its terminal."""
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
+        self._put(sys.stdout, data)
         self._at_line_start = data.endswith((b"\n", b"\r"))
 
     def say(self, sentence: str) -> None:
@@ -124,15 +161,23 @@ class View:
 
         before = "" if self._at_line_start else "\n"
         line = paint(f"devproxy | {printable(sentence)}", "90", colored=use_color(sys.stderr))
-        sys.stderr.write(f"{before}{line}\n")
-        sys.stderr.flush()
+        self._put(sys.stderr, f"{before}{line}\n".encode("utf-8", "replace"))
         self._at_line_start = True
 
     def reset(self) -> None:
         """Switch off what the service may have switched on."""
         if sys.stdout.isatty():
-            sys.stdout.buffer.write(RESET)
-            sys.stdout.buffer.flush()
+            self._put(sys.stdout, RESET)
+
+    def _put(self, stream: TextIO, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(stream.fileno(), view) :]
+            except OSError as error:
+                if error.errno != EIO:
+                    raise
+                return  # the window was closed; SIGHUP says so, too
 
 
 @asynccontextmanager

@@ -1,27 +1,39 @@
 """What the keys of `devproxy up` mean. Pure: a key goes in, an act or a question comes out.
 
-h help · o open · r restart (all, or one by its number) · l show one service only · c clear · q quit
+h help · o open · r restart (all, or one by its number) · l show one service only · a attach to one · c clear
+q quit
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-Act = Literal["", "help", "open", "restart", "filter", "clear", "quit"]
+Act = Literal["", "help", "open", "restart", "filter", "attach", "clear", "quit"]
+Question = Literal["restart", "filter", "attach"]
 
 HELP = (
     ("o", "open the page in the browser"),
     ("r", "restart all services, or one"),
     ("l", "show the lines of one service only, or of all again"),
+    ("a", "attach to a service: answer its question, use its debugger"),
     ("c", "clear the screen"),
     ("q", "stop everything and quit (as Ctrl-C does)"),
     ("h", "show this"),
 )
 
 
+ASKS: Mapping[str, Question] = {"r": "restart", "l": "filter", "a": "attach"}
+WORDS: Mapping[Question, str] = {
+    "restart": "restart:  a all",
+    "filter": "show:  a all",
+    "attach": "attach to:  a who asks",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class Pressed:
-    """What a key asks for. services: whom it concerns (empty: all); question: what to ask next."""
+    """What a key asks for. services: whom it concerns (empty: all; to attach to: the one that waits for input);
+    question: what to ask next."""
 
     act: Act = ""
     services: tuple[str, ...] = ()
@@ -33,7 +45,7 @@ class Keys:
 
     def __init__(self, services: Sequence[str]) -> None:
         self._services = tuple(services)
-        self._asked: Literal["", "restart", "filter"] = ""
+        self._asked: Question | None = None
 
     def press(self, key: str) -> Pressed:
         """One key."""
@@ -48,24 +60,22 @@ class Keys:
                 return Pressed("clear")
             case "q":
                 return Pressed("quit")
-            case "r" | "l":
-                return self._ask("restart" if key == "r" else "filter")
+        if key in ASKS:
+            return self._ask(ASKS[key])
         return Pressed()
 
-    def _ask(self, what: Literal["restart", "filter"]) -> Pressed:
-        if len(self._services) == 1 and what == "restart":
-            return Pressed("restart", self._services)
+    def _ask(self, what: Question) -> Pressed:
+        if len(self._services) == 1 and what != "filter":
+            return Pressed(what, self._services)
         self._asked = what
         choices = "  ".join(f"{number} {name}" for number, name in enumerate(self._services[:9], 1))
-        return Pressed(
-            question=f"{'restart' if what == 'restart' else 'show'}:  a all  {choices}   (other keys: nothing)"
-        )
+        return Pressed(question=f"{WORDS[what]}  {choices}   (other keys: nothing)")
 
     def _answer(self, key: str) -> Pressed:
-        what, self._asked = self._asked, ""
-        if what == "":
+        what, self._asked = self._asked, None
+        if what is None:
             return Pressed()
-        if key in ("a", "r" if what == "restart" else "l", "\r", "\n"):
+        if key in ("a", "\r", "\n") or ASKS.get(key) == what:
             return Pressed(what)
         if key.isascii() and key.isdigit() and 1 <= int(key) <= len(self._services):
             return Pressed(what, (self._services[int(key) - 1],))

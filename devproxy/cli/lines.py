@@ -88,15 +88,24 @@ class Lines:
     def _shows(self, service: str) -> bool:
         return not self.shown or service in self.shown or service == OURS
 
+    def leave(self) -> None:
+        """Take the last row back: somebody else writes from here on."""
+        with self._writing:
+            self._put(ERASE if self._drawn else b"")
+            self._drawn = b""
+
     def write(self, data: bytes) -> None:
         """Write all of it. Blocks as long as the terminal does; a reader that has gone is no error."""
         with self._writing:
             if not data and self._last_row == self._drawn:
                 return
             erase, self._drawn = ERASE if self._drawn else b"", self._last_row
-            view = memoryview(erase + data + self._drawn)
-            while view:
-                try:
-                    view = view[os.write(self._fd, view) :]
-                except OSError:
-                    return  # EPIPE, or EIO when the terminal is gone; SIGHUP tells the session
+            self._put(erase + data + self._drawn)
+
+    def _put(self, data: bytes) -> None:
+        view = memoryview(data)
+        while view:
+            try:
+                view = view[os.write(self._fd, view) :]
+            except OSError:
+                return  # EPIPE, or EIO when the terminal is gone; SIGHUP tells the session

@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING, Any, Final
 
@@ -116,7 +116,8 @@ class Screen:
         while self._written < session.log.topic.last:  # the line that says so comes first
             self._moved.clear()
             await self._moved.wait()
-        await asyncio.to_thread(self._lines.write, self.block(session).encode())
+        async with self._showing:
+            await asyncio.to_thread(self._lines.write, self.block(session).encode())
         if self._open_when_ready:
             await asyncio.to_thread(self._open, session.origin)
 
@@ -151,7 +152,7 @@ class Screen:
             "",
         ]
         if self._modes is not None:
-            lines += [f"  {dim('h help · o open · r restart · l filter · c clear · q quit')}", ""]
+            lines += [f"  {dim('h help · o open · r restart · l filter · a attach · c clear · q quit')}", ""]
         return "\n".join(lines) + "\n"
 
     def _dashboard(self, session: "Session") -> str:
@@ -170,12 +171,14 @@ class Screen:
 
     def _listen(self, session: "Session", stack: ExitStack) -> None:
         loop = asyncio.get_running_loop()
-        keys = Keys(list(session.supervisor.services))
-        stdin = sys.stdin.fileno()
-        loop.add_reader(stdin, self._key, stdin, keys, session)
-        stack.callback(loop.remove_reader, stdin)
+        self._hear(Keys(list(session.supervisor.services)), session)
+        stack.callback(loop.remove_reader, sys.stdin.fileno())
         loop.add_signal_handler(signal.SIGTSTP, self._suspend, session)
         stack.callback(loop.remove_signal_handler, signal.SIGTSTP)
+
+    def _hear(self, keys: Keys, session: "Session") -> None:
+        stdin = sys.stdin.fileno()
+        asyncio.get_running_loop().add_reader(stdin, self._key, stdin, keys, session)
 
     def _key(self, stdin: int, keys: Keys, session: "Session") -> None:
         data = os.read(stdin, 64)
@@ -185,7 +188,12 @@ class Screen:
         if data[:1] == b"\x1b":
             return  # an arrow or a function key: nothing of ours
         for key in data.decode("utf-8", "replace"):
-            self._act(keys.press(key), session)
+            pressed = keys.press(key)
+            if pressed.act == "attach" and self._tasks is not None:
+                asyncio.get_running_loop().remove_reader(stdin)  # the next key is the service's
+                self._tasks.create_task(self._attach(pressed.services, keys, session))
+                return
+            self._act(pressed, session)
 
     def _act(self, pressed: Pressed, session: "Session") -> None:
         if pressed.question:
@@ -207,6 +215,25 @@ class Screen:
                     session.supervisor.ask_restart(name)
                 if not pressed.services:
                     session.supervisor.restart_all()
+
+    async def _attach(self, chosen: Sequence[str], keys: Keys, session: "Session") -> None:
+        """Give the terminal to a service until somebody detaches. What is logged meanwhile is shown then.
+
+        Args: chosen: the service; if it is none, who began the line that stands last.
+        """
+        from devproxy.cli.attachment import sit_at
+
+        services = session.supervisor.services
+        begun = [service for service, _ in session.log.unfinished]
+        name = next((name for name in (*chosen, *reversed(begun)) if name in services), None)
+        if name is None:
+            self._say("  no service waits for input\n")
+        else:
+            async with self._showing:
+                self._lines.leave()
+                await sit_at(services[name].terminal, name, session.log.unfinished_of(name))
+            await self._show(session)
+        self._hear(keys, session)
 
     def _suspend(self, session: "Session") -> None:
         """Ctrl-Z: the whole tree stops, the terminal gets its modes back, then we stop; fg undoes it all."""

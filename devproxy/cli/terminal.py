@@ -3,6 +3,7 @@
 import os
 import sys
 import termios
+from contextlib import suppress
 from types import TracebackType
 from typing import Any
 
@@ -46,7 +47,8 @@ class CharacterMode:
 
     def leave(self) -> None:
         """As it was before."""
-        termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
+        with suppress(termios.error):  # EIO: the window was closed
+            termios.tcsetattr(self._fd, termios.TCSADRAIN, self._before)
 
 
 class RawMode(CharacterMode):

@@ -24,6 +24,7 @@ from devproxy.logs.log import Log
 from devproxy.processes.terminal import Attached
 
 MAX_LINES: Final = 1000
+GONE: Final = "it is gone, or the session has ended"
 SIZE: Final = range(1, 10_000)  # columns and rows of a terminal
 
 
@@ -44,11 +45,8 @@ async def attach(websocket: WebSocket, name: str) -> None:
             listening.cancel()
     if websocket.client_state is websocket.application_state is WebSocketState.CONNECTED:
         with suppress(WebSocketDisconnect):
-            await (
-                websocket.close(1000)
-                if listening in ended
-                else websocket.close(1001, "it is gone, or the session has ended")
-            )
+            # Not 1000, whatever was typed last: nobody may be there to read it.
+            await (websocket.close(1001, GONE) if showing in ended else websocket.close(1000))
 
 
 def lines_of(value: str) -> int:

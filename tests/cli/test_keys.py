@@ -32,6 +32,14 @@ def test_a_lone_service_is_restarted_without_a_question() -> None:
     assert pressed("r", ("api",)) == Pressed("restart", ("api",))
 
 
+def test_to_attach_is_to_one_service_or_to_the_one_that_asks() -> None:
+    assert "a who asks  1 web  2 api" in pressed("a").question
+    assert pressed("a2") == Pressed("attach", ("api",))
+    assert pressed("aa") == pressed("a\r") == Pressed("attach")
+    assert pressed("a", ("api",)) == Pressed("attach", ("api",))
+    assert pressed("ax") == Pressed()
+
+
 def test_any_other_key_answers_with_nothing_and_the_next_one_is_a_key_again() -> None:
     assert pressed("rx") == pressed("r9") == pressed("r\u0661") == Pressed()
     assert pressed("rxq").act == "quit"

@@ -232,6 +232,28 @@ def test_who_attaches_answers_a_question_and_debugs_and_leaves_it_running(tmp_pa
         first.see("status=0")
 
 
+def test_a_attaches_from_the_terminal_of_up_itself(tmp_path: Path) -> None:
+    (tmp_path / "ask.py").write_text(QUESTIONS)
+    with terminal(tmp_path, ASK) as shell:
+        up(shell)
+        shell.see("ask      | Continue? [y/N] ")
+        shell.type("aa")
+        shell.see("attached to ask")
+        ticks = shell.text.count("tick\n")
+        shell.type("q\r")  # no key of ours now
+        shell.see("you said q")
+        shell.see("(Pdb) ")
+        assert shell.text.count("tick\n") == ticks
+        shell.type("\x1d")
+        shell.see("detached from ask")
+        shell.see("ask      | you said q")
+        until(lambda: shell.text.count("tick\n") > ticks)
+        assert not shell.is_cooked
+        shell.type("q")
+        shell.see("status=0")
+        assert shell.is_cooked
+
+
 def test_a_session_that_dies_gives_the_terminal_back(tmp_path: Path) -> None:
     (tmp_path / "ask.py").write_text(QUESTIONS)
     with terminal(tmp_path, ASK) as first, terminal(tmp_path, ASK) as second:
