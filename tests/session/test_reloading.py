@@ -169,14 +169,15 @@ def test_without_a_config_the_project_is_looked_at_again(tmp_path: Path, devprox
 
 def test_a_session_that_is_ending_takes_no_other_config(tmp_path: Path, devproxy: Start) -> None:
     """It would start services behind the back of who stops them."""
-    stays = '[services.stays]\nkind = "worker"\ncommand = "exec {python} stubborn.py"\nstop = { grace_seconds = 3 }\n'
+    stays = '[services.stays]\nkind = "worker"\ncommand = "exec {python} stubborn.py"\nstop = { grace_seconds = 60 }\n'
     write_config(tmp_path, stays)
-    session = devproxy(tmp_path)
+    session = devproxy(tmp_path).wait_ready()
     session.wait_for("stubborn is here")
     Client(tmp_path).post("/api/session/stop")
     session.wait_for("I stay")
     write_config(tmp_path, stays + '[services.late]\nkind = "worker"\ncommand = "echo late is here; sleep 600"\n')
-    with pytest.raises(NoSession):
+    with pytest.raises(NoSession, match="just ending"):
         reload(session)
+    Client(tmp_path).post("/api/session/stop")
     assert session.wait() == 0
     assert "late is here" not in session.output
