@@ -12,10 +12,16 @@ NO_BRANCH = ".invalid"  # what HEAD says in a repo whose refs are kept elsewhere
 
 @dataclass(frozen=True, slots=True)
 class Checkout:
-    """branch: empty when there is none (detached, or no git); linked: made by `git worktree add`."""
+    """branch: empty when there is none (detached, or no git); primary: where the repo is, if this is a linked
+    worktree of it (`git worktree add`)."""
 
     branch: str = ""
-    linked: bool = False
+    primary: Path | None = None
+
+    @property
+    def is_linked(self) -> bool:
+        """Whether this is a linked worktree."""
+        return self.primary is not None
 
 
 def checkout_of(folder: Path) -> Checkout:
@@ -27,7 +33,7 @@ def checkout_of(folder: Path) -> Checkout:
                 return Checkout(_branch(git))
             if git.is_file():  # of a linked worktree, or of a submodule: only the former has a commondir
                 git = parent / git.read_text(encoding="utf-8").removeprefix("gitdir:").strip()
-                return Checkout(_branch(git), linked=(git / "commondir").is_file())
+                return Checkout(_branch(git), _primary(git))
         except (OSError, ValueError):  # no such file; not UTF-8, a NUL in a path
             return Checkout()
     return Checkout()
@@ -39,3 +45,11 @@ def _branch(git: Path) -> str:
         return ""
     branch = head.removeprefix(HEAD_OF_BRANCH)
     return "" if branch == NO_BRANCH else branch
+
+
+def _primary(git: Path) -> Path | None:
+    """The folder of the primary worktree; of a bare repo, `shop.git`, as if it were `shop`."""
+    if not (git / "commondir").is_file():
+        return None
+    common = (git / (git / "commondir").read_text(encoding="utf-8").strip()).resolve()
+    return common.parent if common.name == ".git" else common.with_suffix("")

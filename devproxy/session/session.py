@@ -22,6 +22,7 @@ from devproxy.config.changes import Changes, compare
 from devproxy.config.checkout import checkout_of
 from devproxy.config.model import Config
 from devproxy.config.model import Service as Declared
+from devproxy.config.root import default_name
 from devproxy.control.access import Keys
 from devproxy.events import Event, Reloaded, Saved, StateChanged
 from devproxy.gateway.gateway import Gateway
@@ -243,7 +244,10 @@ class Session:
     @property
     def urls(self) -> list[str]:
         """Where it can be seen: the origin, and a name that only this branch has (and cookies of its own)."""
-        branch = branch_host(checkout_of(self.config.root).branch, self.config.name)
+        checkout, name = checkout_of(self.config.root), self.config.name
+        if checkout.primary is not None and name == default_name(self.config.root):
+            name = default_name(checkout.primary)  # the project's, not that of the worktree's folder
+        branch = branch_host(checkout.branch, name)
         return [self.origin, f"http://{branch}:{self.port}"] if branch else [self.origin]
 
     @property

@@ -23,12 +23,12 @@ def repo(tmp_path: Path) -> Path:
 
 
 def test_a_folder_without_git_has_no_branch(tmp_path: Path) -> None:
-    assert checkout_of(tmp_path) == Checkout("", linked=False)
+    assert checkout_of(tmp_path) == Checkout("", None)
 
 
 def test_the_branch_is_that_of_the_repo_around(repo: Path) -> None:
     (repo / "api").mkdir()
-    assert checkout_of(repo) == checkout_of(repo / "api") == Checkout("main", linked=False)
+    assert checkout_of(repo) == checkout_of(repo / "api") == Checkout("main", None)
     git(repo, "switch", "-c", "feature/Login")
     assert checkout_of(repo).branch == "feature/Login"
 
@@ -41,15 +41,23 @@ def test_a_detached_head_is_no_branch(repo: Path) -> None:
 def test_a_linked_worktree_is_known_with_its_own_branch(repo: Path) -> None:
     linked = repo.parent / "linked"
     git(repo, "worktree", "add", "-b", "topic", str(linked))
-    assert checkout_of(linked) == Checkout("topic", linked=True)
-    assert checkout_of(repo) == Checkout("main", linked=False)
+    assert checkout_of(linked) == Checkout("topic", repo)
+    assert checkout_of(repo) == Checkout("main", None)
+
+
+def test_a_worktree_of_a_bare_repo_is_of_the_project_that_the_repo_is_named_after(repo: Path) -> None:
+    bare, linked = repo.parent / "store.git", repo.parent / "linked"
+    git(repo, "clone", "--bare", str(repo), str(bare))
+    git(bare, "worktree", "add", "-b", "topic", str(linked))
+    assert checkout_of(linked) == Checkout("topic", repo.parent / "store")
+    assert checkout_of(linked).is_linked
 
 
 def test_a_worktree_that_names_its_repo_by_a_relative_path_is_read_too(repo: Path) -> None:
     linked = repo.parent / "linked"
     git(repo, "worktree", "add", "-b", "topic", str(linked))
     (linked / ".git").write_text("gitdir: ../shop/.git/worktrees/linked\n")
-    assert checkout_of(linked) == Checkout("topic", linked=True)
+    assert checkout_of(linked) == Checkout("topic", repo)
 
 
 def test_a_submodule_is_no_linked_worktree(repo: Path, tmp_path: Path) -> None:
@@ -58,7 +66,7 @@ def test_a_submodule_is_no_linked_worktree(repo: Path, tmp_path: Path) -> None:
     git(outer, "init", "-b", "main")
     git(outer, "submodule", "add", str(repo), "shop")
     assert (outer / "shop" / ".git").is_file()
-    assert checkout_of(outer / "shop") == Checkout("main", linked=False)
+    assert checkout_of(outer / "shop") == Checkout("main", None)
 
 
 @pytest.mark.parametrize("text", ["", "gitdir: /nowhere/at/all\n", "\x00", "ref: refs/heads/.invalid\n"])

@@ -20,7 +20,6 @@ from tests.support.services import write_config
 Start = Callable[..., RunningDevproxy]
 
 SHOP = """
-name = "shop"
 port = {public}
 
 [services.api]
