@@ -1,6 +1,7 @@
 import os
 import subprocess
 import sys
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -175,22 +176,112 @@ def test_a_full_disk_costs_one_warning_and_the_files_heal_when_there_is_room(tmp
     assert (done.stdout.strip(), done.returncode) == ("healed", 0), done.stderr
 
 
-def test_a_real_full_file_system_is_survived(tmp_path: Path):
-    mount = ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)]
-    try:
-        mounted = os.geteuid() == 0 and subprocess.run(mount, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        mounted = False
-    if not mounted:
-        pytest.skip("may not mount a tmpfs here; the test with a size limit covers the promise")
-    try:
-        log = Log(tmp_path / "logs", "s", Logs())
-        for _ in range(100):
-            log.source("web").feed(b"x" * 9_999 + b"\n")
-        assert log.topic.last > 100
-        assert len(log.last_lines("web", 100)) == 100
-        (warning,) = log.last_lines("devproxy", 10)
-        assert "No space left" in warning.text
-        log.close()
-    finally:
-        subprocess.run(["umount", str(tmp_path)], check=True)
+REAL = """
+import subprocess, sys, time
+from pathlib import Path
+from devproxy.config.model import Logs
+from devproxy.logs.log import Log
+from devproxy.logs.query import Query, read
+from tests.support import until
+
+disk = Path(sys.argv[1])
+subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
+other = disk / "other"
+other.write_bytes(b"x" * 700_000)
+log = Log(disk / "logs", "s", Logs())
+child = subprocess.Popen([sys.executable, "-c", "while True: print('x' * 99, flush=True)"], stdout=subprocess.PIPE)
+reader, said = log.topic.subscribe(0), []
+def feed():
+    log.source("web").feed(child.stdout.read1(65536))
+    said.extend(chunk.data.decode() for _, chunk in reader.take().items if chunk.service == "devproxy")
+    return said
+while len(feed()) < 1:
+    pass
+for _ in range(200):
+    feed()
+assert len(said) == 1 and "No space left" in said[0], said
+assert child.poll() is None
+assert len(log.last_lines("web", 1000)) == 1000
+other.unlink()
+until(lambda: len(feed()) > 1, within=30)
+assert "written to disk again" in said[1], said
+child.kill()
+child.wait()
+log.source("web").feed(b"the last\\n")
+log.close()
+stored = list(read(disk / "logs", Query(("web",))))
+assert stored[-1].text == "the last" and {len(one.text) for one in stored[:-1]} == {99}
+print("healed")
+"""
+
+
+def test_a_real_full_disk_costs_one_warning_and_no_process_and_heals(tmp_path: Path):
+    # In a mount namespace of its own, so that nothing stays mounted; without root, as root of a user namespace.
+    alone = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
+    done = subprocess.run(
+        [*alone, sys.executable, "-c", REAL, str(tmp_path)], capture_output=True, text=True, timeout=50
+    )
+    assert (done.stdout.strip(), done.returncode) == ("healed", 0), done.stderr
+
+
+KILLED = """
+import sys
+import tracemalloc
+from pathlib import Path
+from devproxy.config.model import Logs
+from devproxy.logs.log import Log
+log = Log(Path(sys.argv[1]), sys.argv[2], Logs(segment_mib=1, segments=100))
+number = 0
+while True:
+    number += 1
+    log.source("ab"[number % 2]).feed(b"%d " % number + b"x" * (number % 700) + b"\\n")
+    if number == 200:
+        print("go", flush=True)
+"""
+
+
+def test_what_a_sigkill_leaves_is_read_up_to_its_end_and_written_on(tmp_path: Path):
+    for session in ("one", "two", "three"):
+        with subprocess.Popen([sys.executable, "-c", KILLED, str(tmp_path), session], stdout=subprocess.PIPE) as writer:
+            assert writer.stdout
+            assert writer.stdout.readline() == b"go\n"
+            writer.kill()
+    log = Log(tmp_path, "four", Logs())
+    log.source("a").feed(b"1 \n")
+    log.close()
+    found: dict[str, list[int]] = {}
+    for record in read(tmp_path, Query()):
+        assert record.text.startswith(f"{record.seq} ")
+        found.setdefault(record.session, []).append(record.seq)
+    assert list(found) == ["one", "two", "three", "four"]
+    for seqs in found.values():
+        assert seqs == list(range(1, len(seqs) + 1))
+    assert min(len(found[session]) for session in ("one", "two", "three")) >= 200
+
+
+def test_the_files_are_text_byte_for_byte(tmp_path: Path):
+    log = Log(tmp_path, "s", Logs())
+    log.source("web").feed(b"plain [red]text[/red]\n\xff\xfe\x80 no utf-8\n\x1b[31mred\x1b[0m\r\n")
+    log.close()
+    stored = (tmp_path / "web.0001.log").read_bytes()
+    assert stored == b"plain [red]text[/red]\n\xff\xfe\x80 no utf-8\n\x1b[31mred\x1b[0m\n"
+    found = subprocess.run(["grep", "-c", "red", tmp_path / "web.0001.log"], capture_output=True, text=True)
+    assert found.stdout.strip() == "2"
+
+
+def test_a_line_of_100_mib_costs_little_memory_and_comes_in_marked_parts(tmp_path: Path):
+    log = Log(tmp_path, "s", Logs(segment_mib=1, segments=3, ring_lines=100))
+    piece = b"x" * 65536
+    log.source("web").feed(piece)
+    tracemalloc.start()
+    for _ in range(1600):
+        log.source("web").feed(piece)
+    log.source("web").feed(b"\n")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 16 * 1024 * 1024  # of which the ring has 100 parts: 6.4 MiB
+    parts = log.last_lines("web", 10)
+    assert all(part.text.endswith(" … [line cut]") for part in parts[:-1])
+    assert not parts[-1].text.endswith("[line cut]")
+    log.close()
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4 * 1024 * 1024
