@@ -69,7 +69,9 @@ class Launch:
         self.options = options
         self.began = time.time()
         self.log = Log(place.logs, place.id, config.logs)
-        memory, linked = Memory(place.state, config.root), checkout_of(config.root).is_linked
+        memory = Memory(place.state, config.root)
+        # `devproxy proxy` has a place of its own, which it does not come back to.
+        linked = place.root == config.root and checkout_of(config.root).is_linked
         self.sockets = bind_front(config.port, memory, asked=options.port, linked=linked, say=self.log.say)
         self.port: int = self.sockets[0].getsockname()[1]
         self.origin = f"http://localhost:{self.port}"

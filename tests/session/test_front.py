@@ -6,9 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from devproxy.config.model import Config
 from devproxy.paths import make_state_dir
 from devproxy.ports.memory import PUBLIC, Memory
 from devproxy.session.front import bind_front
+from devproxy.session.launch import Launch, Options
+from devproxy.session.place import Place
 from tests.ports.children import free_port
 from tests.support.race import race
 
@@ -91,12 +94,32 @@ def test_what_the_command_line_asks_for_is_taken_also_in_a_worktree_and_not_reme
     assert Memory(make_state_dir(tmp_path), tmp_path).recall(PUBLIC) is None
 
 
+@pytest.mark.parametrize("of_the_project", [True, False])
+def test_a_gateway_alone_is_not_the_worktrees_session(tmp_path: Path, of_the_project: bool) -> None:
+    """`devproxy proxy` gives up its place when it ends: there is nothing that it could keep."""
+    git, usual = tmp_path / "shop" / ".git", free_port()
+    (git / "worktrees" / "x").mkdir(parents=True)
+    (git / "worktrees" / "x" / "commondir").write_text("../..\n")
+    (git / "worktrees" / "x" / "HEAD").write_text("ref: refs/heads/topic\n")
+    linked = tmp_path / "linked"
+    linked.mkdir()
+    (linked / ".git").write_text(f"gitdir: {git}/worktrees/x\n")
+    place = Place(linked if of_the_project else linked / "proxy 1")
+    launch = Launch(Config("shop", linked, port=usual), place, Options())
+    launch.abandon()
+    place.leave()
+    assert (launch.port == usual) == (not of_the_project)
+
+
 RACER = """
 import sys, time
 from pathlib import Path
+from devproxy.config.model import Config
 from devproxy.paths import make_state_dir
 from devproxy.ports.memory import Memory
 from devproxy.session.front import bind_front
+from devproxy.session.launch import Launch, Options
+from devproxy.session.place import Place
 root = Path(sys.argv[1])
 memory = Memory(make_state_dir(root), root)
 print("ready", flush=True)
