@@ -86,10 +86,11 @@ def of_plan(root: Path, name: str, *, show_secrets: bool) -> dict[str, Any]:
 
 
 def named(services: "tuple[Service, ...]", name: str) -> "Service":
-    """The service of that name. Raises: UsageError: there is none; the hint has the nearest."""
+    """The service of that name, or the first instance of it. Raises: UsageError: there is none; says the nearest."""
     from devproxy.cli.logs import check_names
 
-    check_names([name], [service.name for service in services], is_sure=True)
+    known = [one for service in services for one in (service.group, service.name)]
+    check_names([name], list(dict.fromkeys(known)), is_sure=True)
     return next(service for service in services if name in (service.name, service.group))
 
 

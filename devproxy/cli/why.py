@@ -220,7 +220,7 @@ def planned(root: Path, name: str) -> dict[str, Any]:
         "command": list(service.command) if isinstance(service.command, tuple) else service.command,
         "static": os.path.relpath(service.static, root) if service.static is not None else None,
         "dir": os.path.relpath(service.dir, root),
-        "source": source_of(config, name),
+        "source": source_of(config, service.name),
         "reasons": [] if config.source is not None else list(reasons),
         "declared_port": service.port,
         "would": what_up_does(service, config.services, root),

@@ -142,6 +142,10 @@ command = "mkdocs serve"
 port = 8001
 start = "on-demand"
 
+[services.pair]
+command = "work"
+instances = 2
+
 [[routes]]
 prefix = "/docs"
 to = "docs"
@@ -171,6 +175,7 @@ def test_without_a_session_it_says_what_up_would_do_and_the_exit_status_is_5(
     assert offline(project, "extra", capsys)["would"] == "not start it: devproxy up --profile full does"
     assert offline(project, "docs", capsys)["would"] == "start it when the first request for it comes"
     assert offline(project, "site", capsys)["would"].startswith("serve dist")
+    assert offline(project, "pair", capsys)["command"] == offline(project, "pair.2", capsys)["command"] == "work"
     assert console.run(["why", "api", "-C", str(project)]) == 5
     out, err = capsys.readouterr()
     assert "○ api  does not run" in out

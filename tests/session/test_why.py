@@ -53,6 +53,12 @@ kind = "backend"
 command = "sleep 60"
 port = MUTE
 
+[services.pair]
+kind = "worker"
+restart = "never"
+instances = 2
+command = 'test "$DEVPROXY_SERVICE" = pair.1 && exec sleep 60; exit 3'
+
 [services.elsewhere]
 kind = "backend"
 command = "PORT=OTHER exec {python} server.py elsewhere"
@@ -81,10 +87,11 @@ def test_all_that_is_known_of_each_state(tmp_path: Path, devproxy: Start) -> Non
     session.wait_for("grandchild")
     session.wait_for("elsewhere is ready")
     session.wait_for("broken exited with code 1")
+    session.wait_for("pair.2 exited with code 3")
     session.wait_for("killed was ended by SIGSEGV")
 
     with ThreadPoolExecutor() as threads:  # at once, as each takes half a second
-        names = ("api", "parent", "broken", "killed", "mute", "late", "site", "elsewhere")
+        names = ("api", "parent", "broken", "killed", "mute", "late", "site", "elsewhere", "pair")
         found = dict(zip(names, threads.map(partial(told, session), names), strict=True))
     api = found["api"]
     pid = api["service"]["pid"]
@@ -112,6 +119,10 @@ def test_all_that_is_known_of_each_state(tmp_path: Path, devproxy: Start) -> Non
     mute_ = found["mute"]
     assert (mute_["service"]["state"], mute_["probe"]) == ("starting", f"it listens on port {mute}, within 60 s")
     assert mute_["answer"].startswith(f"nothing of its tree listens on {mute} for ")
+
+    pair = found["pair"]  # of several instances, the one that ails
+    line = CONFIG[: CONFIG.index("command = 'test")].count("\n") + 1
+    assert (pair["service"]["name"], pair["source"]) == ("pair.2", f"devproxy.toml:{line}")
 
     [advice] = found["elsewhere"]["advice"]
     assert advice["what"].startswith(f"it listens on {other}, not on {usual}: ")
