@@ -31,9 +31,10 @@ def start(
     no_wait: NoWait = False,
     timeout: Timeout = 60.0,
 ) -> None:
-    """Start services that are stopped.
+    """Start services that are stopped, and what they depend on.
 
-    Returns when they are ready; exit status 4 when one fails or is not ready in time.
+    One that still waits for what it depends on starts all the same. Returns when they are ready; exit status 4
+    when one fails or is not ready in time.
 
     Examples:
         $ devproxy start worker
@@ -145,11 +146,12 @@ def with_instances(session: "Client", names: list[str]) -> list[str]:
     return list(dict.fromkeys(one for name in names for one in instances[name] or [name]))
 
 
-def start_stopped(session: "Client", names: list[str]) -> None:
-    """Begin to start those of the services that are stopped."""
-    for name in names:
-        if session.get(f"/api/services/{quoted(name)}")["state"] == "stopped":
-            session.post(f"/api/services/{quoted(name)}/start")
+def start_stopped(session: "Client", names: list[str]) -> list[str]:
+    """Begin to start those of the services that are stopped; return their names."""
+    stopped = [name for name in names if session.get(f"/api/services/{quoted(name)}")["state"] == "stopped"]
+    for name in stopped:
+        session.post(f"/api/services/{quoted(name)}/start")
+    return stopped
 
 
 def wait_settled(

@@ -46,8 +46,9 @@ def start_detached(
             words = [*services, *(f"--profile={profile}" for profile in profiles)]
             process = _start(root, words, port=port, yes=yes, force=force, verbose=verbose)
         status = _listening(client, root, process)
+        started: list[str] = []
         if process is None and (services or profiles):
-            start_stopped(client, named(read_project(root)[0].services, services, profiles))
+            started = start_stopped(client, named(read_project(root)[0].services, services, profiles))
             status = client.get("/api/status")
         if wait is not None:
             status = wait_ready(client, wait, hint=STAYS)
@@ -55,7 +56,8 @@ def start_detached(
         print_json(status)
     else:
         typer.echo(status["url"])
-        what = "already ran here" if process is None else "runs in the background"
+        more = f", and starts {', '.join(started)}" if started else ""
+        what = f"already ran here{more}" if process is None else "runs in the background"
         typer.echo(f"devproxy {what}: devproxy logs -f follows it, devproxy down stops it", err=True)
 
 

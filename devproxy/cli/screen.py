@@ -112,7 +112,12 @@ class Screen:
 
     async def _block(self, session: "Session") -> None:
         """When everything is ready (or will not be), say where it is."""
-        await session.supervisor.until(lambda: all(_settled(session, name) for name in session.supervisor.services))
+        supervisor = session.supervisor
+        await supervisor.until(
+            lambda: session.is_ending or all(_settled(session, name) for name in supervisor.services)
+        )
+        if session.is_ending:
+            return
         while self._written < session.log.topic.last:  # the line that says so comes first
             self._moved.clear()
             await self._moved.wait()

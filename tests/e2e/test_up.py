@@ -140,6 +140,15 @@ def test_a_service_behind_a_shell_may_end_in_its_own_way(tmp_path: Path, devprox
     assert {"web asked", "web gone", "api asked", "api gone"} <= set(journal(tmp_path))
 
 
+def test_one_that_is_stopped_before_all_is_ready_does_not_sum_up_what_is_not(tmp_path: Path, devproxy: Start) -> None:
+    write_procfile(tmp_path, web="echo not yet; exec sleep 600")
+    session = devproxy(tmp_path)
+    session.wait_for("not yet")
+    session.stop()
+    assert "devproxy | stopped" in session.output
+    assert "➜" not in session.output
+
+
 def test_a_second_ctrl_c_ends_the_grace_period(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, STUBBORN)
     session = devproxy(tmp_path)

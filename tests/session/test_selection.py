@@ -52,7 +52,9 @@ def test_a_profile_brings_its_services_and_up_again_brings_them_later(tmp_path: 
     write_config(tmp_path, config(api="", mail='profiles = ["full"]', queue='profiles = ["full", "queue"]'))
     session = devproxy(tmp_path, "--profile", "queue").wait_ready()
     assert states(session) == {"api": "ready", "mail": "stopped", "queue": "ready"}
-    assert session.run("up", "-d", "--wait", "--profile", "full") == f"{session.url}\n"
+    again = run_devproxy(tmp_path, ["up", "-d", "--wait", "--profile", "full"])
+    assert again.stdout == f"{session.url}\n"
+    assert "already ran here, and starts mail:" in again.stderr
     assert states(session) == {"api": "ready", "mail": "ready", "queue": "ready"}
 
 
