@@ -6,13 +6,14 @@ because another program might answer there. Polling is of the outside world: not
 
 import asyncio
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
 
 from devproxy.config.model import Ready
 from devproxy.errors import DevproxyError
+from devproxy.ports.holdings import Holding
 from devproxy.ports.table import Listener, tree_listeners
 from devproxy.processes.probe_command import Outcome
 
@@ -225,7 +226,7 @@ async def status_of(host: str, port: int, head: str) -> int:
         writer.close()
 
 
-def addresses_of(found: list[Listener]) -> tuple[Address, ...]:
+def addresses_of(found: Iterable[Listener | Holding]) -> tuple[Address, ...]:
     """Where to dial what listens there: its own address, or loopback if it listens on all."""
     addresses: dict[Address, None] = {}
     for one in found:

@@ -18,6 +18,7 @@ from devproxy.config import model
 from devproxy.errors import DevproxyError
 from devproxy.errors import PortHeld as HeldError
 from devproxy.logs.records import Record
+from devproxy.logs.tracebacks import last_traceback
 from devproxy.ports.probe import is_free
 from devproxy.ports.table import listening_ports
 from devproxy.processes import ending
@@ -53,8 +54,9 @@ from devproxy.processes.lifecycle import (
     StopAsked,
     step,
 )
+from devproxy.processes.liveness import Liveness, listening_late
 from devproxy.processes.probe_command import Outcome, run_probe
-from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, is_declared, wait_ready
+from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, addresses_of, is_declared, wait_ready
 from devproxy.processes.readiness import Probe as Probing
 from devproxy.processes.reaper import Reaper
 from devproxy.processes.start import Source, Started, Starter
@@ -440,6 +442,7 @@ class Service:
         tree, stop, loop = self._tree, self.spec.stop, asyncio.get_running_loop()
         if tree is None:
             return
+        self._stop_probing()
         self._grace_ends = 0.0 if self._hurried else loop.time() + stop.grace_seconds
         tree.signal(signal.Signals[f"SIG{stop.signal.removeprefix('SIG')}"])
         tree.signal(signal.SIGCONT)  # a stopped process hears nothing
@@ -465,6 +468,26 @@ class Service:
         self.addresses, self.note = readiness.addresses, readiness.note
         self.ready_seconds = child.lived
         self.tell(BecameReady(generation))
+        await self._watch_over(child, generation)
+
+    async def _watch_over(self, child: Child, generation: int) -> None:
+        """Tell when it fails although its process lives, and when it serves again."""
+        if not self.addresses:
+            if not self._listens:
+                return  # nothing tells whether it does its work
+            self.addresses = await listening_late(child.pid, self.port)
+            self._around.changed(self, self.life)  # requests can reach it now
+        liveness = Liveness(
+            child.pid,
+            frozenset(port for _, port in self.addresses),
+            start_seconds=self.spec.ready.timeout_seconds,
+            last_line=self._around.starter.last_line,
+            complained=lambda after: bool(last_traceback(self._around.lines(self.spec.name, after))),
+        )
+        while True:
+            self.tell(BecameUnready(generation, await liveness.until_failing()))
+            self.addresses = addresses_of(await liveness.until_serving())
+            self.tell(BecameReady(generation))
 
     async def _probed(self, subject: Subject, generation: int) -> Readiness | None:
         self._asking = probe = Probing(subject)

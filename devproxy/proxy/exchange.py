@@ -354,6 +354,16 @@ class Exchange:
         else:
             self.fail(502, f"{self._upstream.name} closed the connection before it answered")
 
+    def forsaken(self) -> None:
+        """The service fails while we wait for its answer."""
+        self._connection = None
+        self._end_wait()
+        self._since = self._since or self._loop.time()
+        if self._replayable and not self.request.upgrade:
+            self._decide()
+        else:
+            self.fail(502, "")
+
     def upstream_malformed(self, reason: str) -> None:
         """The answer is not HTTP."""
         self._connection = None

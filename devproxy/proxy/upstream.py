@@ -59,6 +59,7 @@ class Upstream:
         self.state = state
         self.addresses = addresses
         self.streams: set[Stream] = set()  # event streams being relayed
+        self.unanswered: set[UpstreamConnection] = set()  # those that carry a request and had no answer yet
         self._idle: list[UpstreamConnection] = []
         self._waiting: set[Waiter] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -70,7 +71,8 @@ class Upstream:
         """The service is now in `state`, reached at `addresses`. Wakes all who wait.
 
         Leaving ready purges the idle connections and ends event streams: a server that is asked to
-        stop would wait for them, and their clients come back and are held.
+        stop would wait for them, and their clients come back and are held. Failing ends what waits for an
+        answer as well: its process lives, so that nothing else would.
         """
         left = self.state == "ready" and state != "ready"
         self.state = state
@@ -82,6 +84,9 @@ class Upstream:
                 stream.end_stream()
         for waiter in tuple(self._waiting):
             waiter.wake()
+        if left and state == "failing":
+            for connection in tuple(self.unanswered):
+                connection.forsake()
 
     def purge(self) -> None:
         """Close every idle connection: their process is going or gone."""
@@ -202,12 +207,21 @@ class UpstreamConnection(asyncio.Protocol):
     def carry(self, exchange: "Exchange", head: bytes) -> None:
         """Send a request's head (and what came with it); its answer goes to `exchange`."""
         self._exchange = exchange
+        self.upstream.unanswered.add(self)
         self._state = _HEAD
         self._buffer = b""
         self.transport.write(head)
 
+    def forsake(self) -> None:
+        """No answer will come: end it, and tell its exchange."""
+        exchange, self._exchange = self._exchange, None
+        self.transport.abort()
+        if exchange is not None:
+            exchange.forsaken()
+
     def release(self) -> asyncio.Transport:
         """Give the transport away, for a relay."""
+        self.upstream.unanswered.discard(self)
         self._exchange = None
         return self.transport
 
@@ -235,6 +249,7 @@ class UpstreamConnection(asyncio.Protocol):
         return None  # close; connection_lost tells the exchange
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.upstream.unanswered.discard(self)
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             return
@@ -278,6 +293,7 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.interim(response)
 
     def _final(self, exchange: "Exchange", response: ResponseHead, rest: bytes) -> None:
+        self.upstream.unanswered.discard(self)
         self._reusable = response.keep_alive
         if exchange.is_bodiless(response.status) or response.length == 0:
             exchange.response_head(response)

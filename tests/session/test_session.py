@@ -206,3 +206,25 @@ def test_one_that_dies_at_once_waits_for_a_save_and_then_starts(tmp_path: Path, 
     assert (api["state"], api["restarts"], api["retry_in"]) == ("crashed", 2, None)
     until(lambda: (tmp_path / "fixed.py").write_text("x = 1\n") and "fixed.py saved" in session.output)
     session.wait_for("api is ready")
+
+
+def test_a_request_that_a_dead_worker_leaves_hanging_gets_the_traceback(tmp_path: Path, devproxy: Start) -> None:
+    """uvicorn's reloader keeps the listening socket: the kernel accepts, and nobody ever answers."""
+    app = "async def app(scope, receive, send):\n    assert scope['type'] == 'http'\n"
+    app += "    await send({'type': 'http.response.start', 'status': 200, 'headers': []})\n"
+    app += "    await send({'type': 'http.response.body', 'body': b'works'})\n"
+    (tmp_path / "main.py").write_text(app)
+    command = "{python} -m uvicorn main:app --reload --port $PORT"
+    write_config(tmp_path, API.replace("exec {python} server.py api", command))
+    session = devproxy(tmp_path).wait_ready()
+    assert httpx.get(session.url, timeout=20).text == "works"
+    (tmp_path / "main.py").write_text("def broken(:\n")
+    session.wait_for("SyntaxError")
+    answer = httpx.get(session.url, headers={"Accept": "application/json"}, timeout=20)
+    assert answer.status_code == 502
+    assert answer.json()["state"] == "failing"
+    assert "SyntaxError" in answer.text
+    (tmp_path / "main.py").write_text(app)
+    session.wait_for("api is ready again")
+    assert httpx.get(session.url, timeout=20).text == "works"
+    assert session.output.count("api is failing") == 1

@@ -1,0 +1,300 @@
+"""A service that became ready and stopped serving: failing, with the reason; and ready again when it serves."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from pathlib import Path
+
+import pytest
+
+from devproxy.config.model import Ready, Stop
+from devproxy.ports.holdings import holdings, is_held
+from devproxy.processes.liveness import (
+    ABANDONED_SECONDS,
+    CLOSED_SECONDS,
+    COMPLAINED_SECONDS,
+    Look,
+    patience,
+    reason,
+)
+from tests.processes.stage import LISTEN, Stage, play, python, spec
+from tests.support import auntil, free_port
+
+QUICK = Stop(grace_seconds=0.5)
+
+APP = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"VERSION"})
+"""
+SERVER_JS = """
+const http = require("http")
+http.createServer((request, response) => response.end("VERSION")).listen(process.env.PORT, "127.0.0.1")
+"""
+# As Django's runserver: the parent waits for a child that has RUN_MAIN in its environment and exits with 3 when its
+# source has changed; one whose source is broken prints why, and stays, and waits for the next change.
+RUNSERVER = """
+import os, subprocess, sys, threading, time, traceback
+if os.environ.get("RUN_MAIN") != "true":
+    while True:
+        code = subprocess.call([sys.executable, *sys.argv], env={**os.environ, "RUN_MAIN": "true"})
+        if code != 3:
+            sys.exit(code)
+before = os.stat("app.py").st_mtime_ns
+def serve():
+    try:
+        exec(compile(open("app.py").read(), "app.py", "exec"), {})
+    except Exception:
+        traceback.print_exc()
+threading.Thread(target=serve, daemon=True).start()
+while os.stat("app.py").st_mtime_ns == before:
+    time.sleep(0.05)
+sys.exit(3)
+"""
+SERVES = """
+import http.server, os, time
+time.sleep(DELAY)
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.send_header("Content-Length", "7")
+        self.end_headers()
+        self.wfile.write(b"VERSION")
+http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+
+
+async def answer(port: int) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    try:
+        return (await reader.read()).decode()
+    finally:
+        writer.close()
+
+
+async def answers(port: int, text: str) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            return text in await answer(port)
+    except OSError:
+        return False
+
+
+def save(path: Path, text: str) -> None:
+    """By a rename, so that no reloader sees half of it."""
+    (path.parent / ".saving").write_text(text)
+    (path.parent / ".saving").replace(path)
+
+
+def outages(stage: Stage) -> int:
+    return sum(state == "failing" for _, state in stage.states)
+
+
+# -- reloaders
+
+
+def test_uvicorns_reloader_that_holds_the_socket_while_its_worker_is_dead(tmp_path: Path) -> None:
+    port, app = free_port(), tmp_path / "main.py"
+    app.write_text(APP.replace("VERSION", "one"))
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", within=20)
+        await auntil(lambda: answers(port, "one"))
+        save(app, "def broken(:\n")
+        it = await stage.state("failing", within=20)
+        assert it.life.reason == f"nothing takes the connections to port {port}; its worker has ended"
+        with socket.create_connection(("127.0.0.1", port), timeout=2):
+            pass  # it is the kernel that accepts
+        save(app, APP.replace("VERSION", "two"))
+        await stage.state("ready", within=20)
+        assert await answers(port, "two")
+        save(app, APP.replace("VERSION", "three"))
+        await auntil(lambda: answers(port, "three"), within=20)
+        assert (outages(stage), stage.it.restarts) == (1, 0)
+
+    words = (sys.executable, "-m", "uvicorn", "main:app", "--reload", "--port", str(port))
+    play(scene, spec(tmp_path, words, port=port, stop=QUICK), within=90)
+
+
+@pytest.mark.node
+def test_node_watch_whose_script_is_broken(tmp_path: Path) -> None:
+    port, script = free_port(), tmp_path / "server.js"
+    script.write_text(SERVER_JS.replace("VERSION", "one"))
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", within=20)
+        script.write_text("const broken = (\n")  # a rename would be lost on Node 20
+        it = await stage.state("failing", within=20)
+        assert it.life.reason == f"nothing of it listens on port {port}; its worker has ended"
+        script.write_text(SERVER_JS.replace("VERSION", "two"))
+        await stage.state("ready", within=20)
+        assert await answers(port, "two")
+        assert (outages(stage), stage.it.restarts) == (1, 0)
+
+    play(scene, spec(tmp_path, ("node", "--watch", "server.js"), port=port, stop=QUICK), within=90)
+
+
+def test_a_reloader_that_keeps_its_broken_worker(tmp_path: Path) -> None:
+    port, app = free_port(), tmp_path / "app.py"
+    (tmp_path / "manage.py").write_text(RUNSERVER)
+    app.write_text(SERVES.replace("DELAY", "0").replace("VERSION", "version"))
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", within=20)
+        save(app, "def broken(:\n")
+        await stage.state("failing", within=20)
+        assert "SyntaxError" in " ".join(stage.lines())
+        save(app, SERVES.replace("DELAY", "0"))
+        await stage.state("ready", within=20)
+        assert (outages(stage), stage.it.restarts) == (1, 0)
+
+    play(scene, spec(tmp_path, (sys.executable, "manage.py"), port=port, stop=QUICK), within=90)
+
+
+def test_a_reloaders_restart_is_no_outage_however_long_the_start_takes(tmp_path: Path) -> None:
+    """Longer than an abandoned one is waited for: there is a new worker, and no error."""
+    port, app = free_port(), tmp_path / "app.py"
+    (tmp_path / "manage.py").write_text(RUNSERVER)
+    app.write_text(SERVES.replace("DELAY", "0").replace("VERSION", "first__"))
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", within=20)
+        save(app, SERVES.replace("DELAY", str(CLOSED_SECONDS + 0.5)).replace("VERSION", "second_"))
+        await auntil(lambda: answers(port, "second_"), within=20)
+        assert outages(stage) == 0
+
+    play(scene, spec(tmp_path, (sys.executable, "manage.py"), port=port, stop=QUICK), within=60)
+
+
+# -- without a reloader
+
+
+def test_one_that_lives_but_closed_its_socket(tmp_path: Path) -> None:
+    port = free_port()
+    source = LISTEN.replace("while True:", "signal.signal(signal.SIGUSR1, lambda *_: one.close())\nwhile True:")
+
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("ready")
+        assert it.child is not None
+        os.kill(it.child.pid, signal.SIGUSR1)
+        await stage.state("failing")
+        assert it.life.reason == f"nothing of it listens on port {port} any more"
+
+    play(scene, spec(tmp_path, python(source), port=port))
+
+
+def test_one_of_several_workers_may_die(tmp_path: Path) -> None:
+    """Each has a socket of its own (SO_REUSEPORT)."""
+    port = free_port()
+    (tmp_path / "worker.py").write_text(
+        "import os, socket\none = socket.socket()\none.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)\n"
+        "one.bind(('127.0.0.1', int(os.environ['PORT'])))\none.listen()\nprint('worker', os.getpid(), flush=True)\n"
+        "while True: one.accept()[0].close()\n"
+    )
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready")
+        await auntil(lambda: sum(line.startswith("worker") for line in stage.lines()) == 2)
+        (tmp_path / "seen").touch()
+        os.kill(int((await stage.line("worker")).split()[1]), signal.SIGKILL)
+        await asyncio.sleep(ABANDONED_SECONDS + 1)  # the promise is that nothing happens
+        assert outages(stage) == 0
+
+    play(scene, spec(tmp_path, f"{sys.executable} worker.py & {sys.executable} worker.py & wait; wait", port=port))
+
+
+def test_a_child_that_inherited_the_socket_may_end(tmp_path: Path) -> None:
+    """Its parent takes the connections, as a server with a pool of forked helpers does."""
+    port = free_port()
+    source = """
+import os, socket, time
+one = socket.create_server(("127.0.0.1", int(os.environ["PORT"])))
+if not (helper := os.fork()):
+    time.sleep(600)
+print("helper", helper, flush=True)
+while True: one.accept()[0].close()
+"""
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready")
+        helper = int((await stage.line("helper")).split()[1])
+        await asyncio.sleep(0.1)
+        os.kill(helper, signal.SIGKILL)
+        await asyncio.sleep(ABANDONED_SECONDS + 1)  # the promise is that nothing happens
+        assert outages(stage) == 0
+
+    play(scene, spec(tmp_path, python(source), port=port))
+
+
+def test_one_that_does_not_listen_is_never_failing_and_one_that_listens_late_gets_its_address(tmp_path: Path) -> None:
+    port = free_port()
+    late = f"import time\nprint('here', flush=True)\ntime.sleep(0.5)\n{LISTEN}"
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", "worker")
+        await stage.state("ready", "late")
+        await auntil(lambda: stage["late"].addresses == (("127.0.0.1", port),))
+        assert outages(stage) == 0
+
+    play(
+        scene,
+        spec(tmp_path, "sleep 0.1 && sleep 600", "worker"),
+        spec(tmp_path, python(late), "late", port=port, ready=Ready(log="here")),
+    )
+
+
+# -- the decision
+
+
+@pytest.mark.parametrize(
+    ("look", "complained", "seconds"),
+    [
+        (Look(listens=True, accepts=False, died=True, successor=False), False, ABANDONED_SECONDS),
+        (Look(listens=False, accepts=False, died=True, successor=False), True, ABANDONED_SECONDS),
+        (Look(listens=False, accepts=False, died=True, successor=True), False, 60),
+        (Look(listens=True, accepts=False, died=True, successor=True), False, 60),
+        (Look(listens=False, accepts=False, died=True, successor=True), True, COMPLAINED_SECONDS),
+        (Look(listens=False, accepts=False, died=False, successor=False), False, CLOSED_SECONDS),
+    ],
+)
+def test_how_long_a_gap_may_last(look: Look, complained: bool, seconds: float) -> None:
+    assert patience(look, complained=complained, start_seconds=60) == seconds
+
+
+def test_the_reason_says_what_was_seen() -> None:
+    gone = Look(listens=False, accepts=False, died=False, successor=False)
+    assert reason(gone, "8000") == "nothing of it listens on port 8000 any more"
+
+
+# -- what it rests on
+
+
+def test_a_holding_tells_how_many_connections_wait_and_whether_it_is_still_held() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        [holding] = holdings([os.getpid()], [port])
+        assert (holding.address, holding.family, holding.waiting, is_held(holding)) == ("127.0.0.1", 4, 0, True)
+        with socket.create_connection(server.getsockname()):
+            assert [one.waiting for one in holdings([os.getpid()], [port])] == [1]
+            server.accept()[0].close()
+            assert [one.waiting for one in holdings([os.getpid()], [port])] == [0]
+        assert holdings([os.getpid()], [1]) == []
+    assert not is_held(holding)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how Linux tells it")
+def test_without_sock_diag_the_same_is_read_from_proc(monkeypatch: pytest.MonkeyPatch) -> None:
+    from devproxy.ports import holdings_linux
+
+    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
+        port = server.getsockname()[1]
+        with socket.create_connection(server.getsockname()[:2]):
+            told = holdings([os.getpid()], [port])
+            monkeypatch.setattr(holdings_linux, "SOCK_DIAG", 31)
+            read = holdings([os.getpid()], [port])
+    assert told == read
+    assert [one.waiting for one in told] == [one.waiting for one in read] == [1]
