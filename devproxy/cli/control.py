@@ -142,7 +142,7 @@ def act(verb: str, names: list[str], directory: Any, as_json: bool, no_wait: boo
 def with_instances(session: "Client", names: list[str]) -> list[str]:
     """The names, each of a service with several instances as theirs."""
     listed = session.get("/api/services")["services"]
-    instances = {name: [one["name"] for one in listed if one["instance_of"] == name] for name in names}
+    instances = {name: [one["name"] for one in listed if one.get("instance_of") == name] for name in names}
     return list(dict.fromkeys(one for name in names for one in instances[name] or [name]))
 
 

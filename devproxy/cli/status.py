@@ -67,9 +67,9 @@ def table(found: dict[str, Any], *, columns: int | None = None, colored: bool) -
     rows = fitting([row(service, time.time()) for service in found["services"]], columns)
     group = None
     for service, cells in zip(found["services"], rows, strict=True):
-        if service["instance_of"] not in (None, group):
+        if service.get("instance_of") not in (None, group):
             lines.append(f"    {group_words(service['instance_of'], found['services'])}")
-        group = service["instance_of"]
+        group = service.get("instance_of")
         dot, sgr = DOTS.get(service["state"], ("?", "0"))
         name, state, *rest = cells
         text = "  ".join([name, paint(state, sgr, colored=colored), *rest]).rstrip()
@@ -82,7 +82,7 @@ def table(found: dict[str, Any], *, columns: int | None = None, colored: bool) -
 
 def group_words(name: str, services: list[dict[str, Any]]) -> str:
     """A service with several instances, as the heading of theirs: "worker  2 of 3 ready"."""
-    states = [one["state"] for one in services if one["instance_of"] == name]
+    states = [one["state"] for one in services if one.get("instance_of") == name]
     return f"{name}  {sum(state in ('ready', 'done') for state in states)} of {len(states)} ready"
 
 
@@ -96,7 +96,7 @@ def row(service: dict[str, Any], now: float) -> list[str]:
         notes.append(exit_words(service["last_exit"]))
     usage = service["usage"]
     return [
-        ("  " if service["instance_of"] else "") + printable(service["name"]),
+        ("  " if service.get("instance_of") else "") + printable(service["name"]),
         service["state"],
         age(service["since"], now),
         service["url"] or (f":{service['port']}" if service["port"] else ""),
