@@ -1,13 +1,16 @@
 """A service's terminal: seen and typed on by who is attached, across its generations."""
 
 import asyncio
+import os
+import signal
 from pathlib import Path
 
 from devproxy.hub.topic import TopicClosed
 from devproxy.processes import terminal
+from devproxy.processes.child import Command, spawn
 from devproxy.processes.terminal import Attached, Terminal
 from tests.processes.stage import Stage, alive, play, python, spec
-from tests.support import auntil
+from tests.support import auntil, run
 
 ASK = """
 while True:
@@ -266,3 +269,26 @@ def test_one_that_keeps_it_open_after_its_parent_does_not_hold_up_a_stop(tmp_pat
 
     play(scene, spec(tmp_path, ("sh", "-c", f"{python('')[0]} holder.py; exec sleep 600")))
     assert not alive(int((tmp_path / "pid").read_text()))
+
+
+def test_who_types_is_let_go_when_the_terminal_is_closed_under_a_child_that_lives(tmp_path: Path) -> None:
+    deaf = "import tty, time; tty.setraw(0); print('here', flush=True)\nwhile True: time.sleep(1)"
+    child = spawn(Command(python(deaf), tmp_path, {"PATH": "/usr/bin:/bin"}))
+    it = Terminal(lambda: (80, 24))
+
+    async def scene() -> None:
+        it.connect(child)
+        await auntil(lambda: b"here" in (child.read(child.master) or b""))
+        with it.attach() as attached:
+            typing = asyncio.create_task(attached.type(b"x" * 1_000_000))
+            await auntil(lambda: it.is_full)
+            it.disconnect()
+            child.close_output(child.master)
+            async with asyncio.timeout(10):
+                await typing
+
+    try:
+        run(scene())
+    finally:
+        child.signal_group(signal.SIGKILL)
+        os.waitpid(child.pid, 0)
