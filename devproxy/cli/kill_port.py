@@ -321,7 +321,8 @@ def refuse(port: int, judged: "list[Judged]", action: str, as_json: bool) -> str
     hint = worst.verdict.hint
     if worst.verdict.kind != "untouchable":
         hint = f"devproxy kill-port {port} --yes ends it" + (f"; or: {hint}" if hint else "")
-    say_why(f"port {port} is held: {worst.verdict.reason}", hint)
+    held = "is not free yet" if worst.holder.hold == "closed" else "is held"
+    say_why(f"port {port} {held}: {worst.verdict.reason}", hint)
     return worst.verdict.reason
 
 

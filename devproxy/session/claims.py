@@ -206,7 +206,7 @@ class Claims:
         choice = self._choose(service, port, judged, movable)
         if choice == "another":
             other = self._choose_for(service, port + 1)
-            self._say(f"{service.name}: port {port} is held by {_names(judged)}; it gets {other} instead")
+            self._say(f"{service.name}: port {port} {_is_held(judged)}; it gets {other} instead")
             return other
         if choice == "quit":
             raise self._held(service, port, judged)
@@ -216,7 +216,7 @@ class Claims:
     def _held(self, service: Service, port: int, judged: "list[Judged]", otherwise: str = ANOTHER_PORT) -> PortHeld:
         worst = _worst(judged)
         return PortHeld(
-            f"port {port}, which {service.name} needs, is held by {_names(judged)}: {worst.reason}",
+            f"port {port}, which {service.name} needs, {_is_held(judged)}: {worst.reason}",
             hint=worst.hint or _hint(port, otherwise),
             port=port,
         )
@@ -257,6 +257,12 @@ def _hint(port: int, otherwise: str = ANOTHER_PORT) -> str:
 
 def _worst(judged: "list[Judged]") -> "Verdict":
     return max((one.verdict for one in judged), key=lambda verdict: _SEVERITY.index(verdict.kind))
+
+
+def _is_held(judged: "list[Judged]") -> str:
+    if all(one.holder.hold == "closed" for one in judged):
+        return "is not free yet"
+    return f"is held by {_names(judged)}"
 
 
 def _names(judged: "list[Judged]") -> str:

@@ -16,7 +16,7 @@ from devproxy.cli.kill_port import age_words, decide, parse_ports, parse_signal,
 from devproxy.errors import UsageError
 from devproxy.ports.facts import Holder, Judged, Kind, Process, Verdict
 from devproxy.ports.probe import is_free
-from tests.ports.children import CLIENT, DEAF, DUAL, IPV4, LISTEN, Children, free_port, is_alive
+from tests.ports.children import CLIENT, DEAF, DUAL, IPV4, LISTEN, Children, closed_server, free_port, is_alive
 from tests.support import until
 
 COMMAND = [sys.executable, "-m", "devproxy", "kill-port"]
@@ -268,6 +268,14 @@ def test_a_range_frees_what_is_held_in_it_and_says_the_rest_in_one_line(children
     assert f"nothing listens on ports {low}, {low + 2}\n" in done.stdout
     assert f"port {low + 1} is free again" in done.stdout
     assert not is_alive(pid)
+
+
+def test_a_port_that_nobody_listens_on_and_that_does_not_bind_is_told_as_that(repo: Path) -> None:
+    port = closed_server(reuse=False)
+    done = kill_port(port, "--force", cwd=repo)
+    assert done.returncode == 3
+    assert f"port {port} is not free yet: nobody listens there" in done.stderr
+    assert "pid" not in done.stdout + done.stderr
 
 
 def test_the_signal_that_was_asked_for_is_sent_first(children: Children, repo: Path) -> None:

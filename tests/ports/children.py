@@ -4,6 +4,7 @@ import contextlib
 import os
 import random
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -63,6 +64,20 @@ def free_port() -> int:
     """A free port below those that the kernel gives out: no connection of another test takes it meanwhile."""
     while not is_free(port := random.randrange(20000, 32000)):
         pass
+    return port
+
+
+def closed_server(*, reuse: bool) -> int:
+    """A port whose server is gone and has closed its connection first: TIME_WAIT is on its side."""
+    with socket.socket() as server:
+        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
+        server.bind(("127.0.0.1", free_port()))
+        server.listen()
+        port: int = server.getsockname()[1]
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            accepted, _ = server.accept()
+            accepted.close()
+            assert client.recv(1) == b""
     return port
 
 

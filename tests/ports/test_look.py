@@ -13,7 +13,7 @@ from devproxy.ports.containers import published
 from devproxy.ports.free import Refused, free
 from devproxy.ports.look import is_broad, look
 from devproxy.ports.records import ChildRecord
-from tests.ports.children import CLIENT, IPV4, IPV6, REUSEPORT, Children, free_port
+from tests.ports.children import CLIENT, IPV4, IPV6, REUSEPORT, Children, closed_server, free_port
 
 
 def kinds(port: int, root: Path) -> list[tuple[int | None, str]]:
@@ -156,20 +156,6 @@ def test_time_wait_that_does_hold_the_port_is_told_as_that_and_not_as_a_process(
     assert (judged.holder.process, judged.holder.hold, judged.verdict.kind) == (None, "closed", "untouchable")
     assert "nobody listens there" in judged.verdict.reason
     assert "within a minute" in judged.verdict.hint
-
-
-def closed_server(*, reuse: bool) -> int:
-    """A port whose server is gone and has closed its connection first: TIME_WAIT is on its side."""
-    with socket.socket() as server:
-        server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, int(reuse))
-        server.bind(("127.0.0.1", free_port()))
-        server.listen()
-        port: int = server.getsockname()[1]
-        with socket.create_connection(("127.0.0.1", port)) as client:
-            accepted, _ = server.accept()
-            accepted.close()
-            assert client.recv(1) == b""
-    return port
 
 
 def test_the_own_end_of_a_clients_connection_is_told_as_that_and_its_process_lives_on(

@@ -19,6 +19,7 @@ from devproxy.ports.memory import Memory
 from devproxy.ports.probe import choose, is_free
 from devproxy.ports.records import ChildRecord
 from devproxy.session.claims import LOWEST_AUTO, Choice, Claims, Manners
+from tests.ports.children import closed_server
 from tests.processes.stage import LISTEN, python, spec
 from tests.support import free_port, until
 from tests.support.race import race
@@ -164,6 +165,17 @@ def test_beside_a_neighbour_any_other_is_refused_with_the_holder_and_what_to_do(
     assert f"(pid {neighbour.pid})" in raised.value.message
     assert f"devproxy kill-port {port}" in raised.value.hint
     assert neighbour.poll() is None
+
+
+def test_what_time_wait_keeps_is_said_to_be_nobodys(root: Path) -> None:
+    port = closed_server(reuse=False)
+    with pytest.raises(PortHeld) as raised:
+        Claiming(root)(api(root, port))
+    assert raised.value.message.startswith(f"port {port}, which api needs, is not free yet: nobody listens there")
+    assert raised.value.hint == "it is free within a minute"
+    claiming = Claiming(root, movable=("api",))
+    other = claiming(api(root, port))
+    assert claiming.said == [f"api: port {port} is not free yet; it gets {other} instead"]
 
 
 @pytest.mark.parametrize("where", ["neighbour", "stranger"])
