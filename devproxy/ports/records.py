@@ -23,7 +23,7 @@ SCHEMA = 1
 class ChildRecord:
     """One child of a session: who it is, and whose.
 
-    pgid: the group it leads; 0 for an orphan that the session has adopted, of whose group nothing is known.
+    pgid: the group it leads; 0 for a process of whose group nothing is known.
     mark: the session's name, which all its descendants carry in their environment. create_time and
     session_create_time are those of `identity.of`, never psutil's (see there).
     """

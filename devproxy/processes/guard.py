@@ -6,7 +6,7 @@ A small process of its own that reads a pipe held open by the session, line by l
 
     +PGID         a process group to end
     -PGID         it is gone
-    @PID CREATED  an orphan that the session has adopted, and when the kernel created it
+    @PID CREATED  a process of which nothing else tells whose it is, and when the kernel created it
 
 End of file means that the session is gone: what was named, what carries the session's mark in its environment,
 and what descends from either, is asked to end, and killed half a second later. One mechanism on Linux and macOS.
@@ -32,7 +32,7 @@ def main() -> None:
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGTSTP):
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
-    adopted: set[Process] = set()
+    processes: set[Process] = set()
     for line in sys.stdin:
         word, *more = line[1:].split()
         if line[0] == "+":
@@ -40,13 +40,13 @@ def main() -> None:
         elif line[0] == "-":
             groups.discard(int(word))
         else:
-            adopted.add((int(word), float(more[0])))
-    end(groups, adopted, sys.argv[1])
+            processes.add((int(word), float(more[0])))
+    end(groups, processes, sys.argv[1])
 
 
 def end(groups: set[int], known: set[Process], mark: str) -> None:
     """Ask all to end, then kill those that have not: again and again, for a look misses what starts meanwhile."""
-    began = time.monotonic()
+    began = asked_at = time.monotonic()
     asked: set[Process] = set()
     found_before = False
     while time.monotonic() - began < LONGEST_SECONDS:
@@ -55,7 +55,9 @@ def end(groups: set[int], known: set[Process], mark: str) -> None:
         if not (known or found_before):
             return
         found_before = bool(known)
-        if time.monotonic() - began < GRACE_SECONDS:
+        if not asked:
+            asked_at = time.monotonic()  # a look takes its time on a busy machine, and is not part of the grace
+        if time.monotonic() - asked_at < GRACE_SECONDS:
             send(rows, groups, known - asked, signal.SIGTERM, signal.SIGCONT)  # a stopped process hears nothing
             asked |= known
         else:

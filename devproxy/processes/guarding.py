@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 from devproxy.ports.identity import Identity
@@ -12,14 +13,17 @@ from devproxy.ports.identity import Identity
 class GuardLink:
     """Starts the guard and tells it what to end if this process is killed.
 
-    Args: mark: the assignment that all descendants have in their environment, those outside the groups too.
+    Args: mark: the assignment that all descendants have in their environment, those outside the groups too; groups,
+    processes: what it is to know from its first moment on (see `add` and `add_process`).
     Owns: the pipe; `close` lets the guard go (it ends what is still named, and who carries the mark).
     """
 
-    def __init__(self, mark: str) -> None:
+    def __init__(self, mark: str, groups: Iterable[int] = (), processes: Iterable[Identity] = ()) -> None:
         read, self._write = os.pipe()
         # A guard that stands still (SIGSTOP) must not make us stand still: see _tell.
         os.set_blocking(self._write, False)
+        for line in (*map(_group, groups), *map(_process, processes)):
+            os.write(self._write, line)  # the pipe holds some thousands of them
         script = Path(__file__).with_name("guard.py")
         try:
             self._process = subprocess.Popen(
@@ -39,19 +43,19 @@ class GuardLink:
 
     def add(self, group: int) -> None:
         """From now on, end this group if we are gone."""
-        self._tell(f"+{group}\n")
+        self._tell(_group(group))
 
     def remove(self, group: int) -> None:
         """The group is gone."""
-        self._tell(f"-{group}\n")
+        self._tell(b"-%d\n" % group)
 
-    def adopted(self, orphan: Identity) -> None:
+    def add_process(self, who: Identity) -> None:
         """From now on, end this process too, should it still be the same."""
-        self._tell(f"@{orphan.pid} {orphan.create_time!r}\n")
+        self._tell(_process(who))
 
-    def _tell(self, line: str) -> None:
+    def _tell(self, line: bytes) -> None:
         try:
-            os.write(self._write, line.encode())  # whole or not at all: pipe(7), PIPE_BUF
+            os.write(self._write, line)  # whole or not at all: pipe(7), PIPE_BUF
         except BrokenPipeError:
             pass  # somebody killed it: who watches its end starts another
         except BlockingIOError:
@@ -67,3 +71,11 @@ class GuardLink:
         os.close(self._write)
         os.kill(self.pid, signal.SIGCONT)  # should somebody have stopped it; not reaped, so the pid is still its own
         self._process.wait()
+
+
+def _group(group: int) -> bytes:
+    return b"+%d\n" % group
+
+
+def _process(who: Identity) -> bytes:
+    return f"@{who.pid} {who.create_time!r}\n".encode()

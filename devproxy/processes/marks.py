@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from devproxy.ports import family, identity
@@ -35,6 +35,28 @@ def marked(sessions: Collection[str]) -> dict[Identity, Marks]:
         if who is not None and marks is not None and marks.session in sessions and who.is_alive():
             found[who] = marks
     return found
+
+
+def nameless(groups: Collection[int], is_ours: Callable[[int], bool]) -> list[Identity]:
+    """Our living descendants outside these groups that carry no mark: it was cleaned away, or written over.
+
+    Args: is_ours: whether a process is one that somebody else minds. Empty where orphans are not handed to us.
+    """
+    if sys.platform != "linux":
+        return []
+    found = [
+        identity.of(pid)
+        for pid in family.tree(os.getpid())[1:]
+        if not is_ours(pid) and _group_of(pid) not in groups and of(pid) is None
+    ]
+    return [who for who in found if who is not None]
+
+
+def _group_of(pid: int) -> int | None:
+    try:
+        return os.getpgid(pid)
+    except OSError:
+        return None
 
 
 if sys.platform == "linux":

@@ -11,9 +11,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from devproxy.ports import family, identity
-from devproxy.ports.identity import Identity
-
 if TYPE_CHECKING:
     import asyncio
 
@@ -63,11 +60,6 @@ class Reaper:
     def is_watched(self, pid: int) -> bool:
         """Whether somebody waits for its end."""
         return pid in self._watchers
-
-    def adopted(self) -> list[Identity]:
-        """The orphans that were handed to us: our living children that nobody watches."""
-        unwatched = [pid for pid in family.children(os.getpid()) if not self.is_watched(pid)]
-        return [who for pid in unwatched if (who := identity.of(pid)) is not None]
 
     def start(self, loop: "asyncio.AbstractEventLoop") -> None:
         """Begin; exits of before are found at once."""

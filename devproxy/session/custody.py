@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from devproxy.ports import identity, records
 from devproxy.ports.identity import Identity
 from devproxy.ports.records import ChildRecord
+from devproxy.processes import marks
 from devproxy.processes.environment import MARKER
 from devproxy.processes.guarding import GuardLink
 
@@ -22,7 +23,7 @@ GUARD_LIFE_SECONDS: Final = 1.0
 """A guard that dies sooner than this has its successor wait: there would be a new one at every turn of the loop."""
 
 LOOK_SECONDS: Final = 1.0
-"""Between two looks for orphans. A look costs 0.1 ms."""
+"""Between two looks for those without a name. A look costs 0.5 ms."""
 
 
 class Custody:
@@ -43,7 +44,7 @@ class Custody:
         self._next_guard: asyncio.TimerHandle | None = None
         self._reaper: Reaper | None = None
         self._groups: set[int] = set()
-        self._adopted: dict[Identity, ChildRecord] = {}
+        self._nameless: dict[Identity, ChildRecord] = {}
         self._records: dict[int, ChildRecord] = {}
         self._own = identity.of(os.getpid())
         self._boot = identity.boot_id()
@@ -85,10 +86,10 @@ class Custody:
     # -- the guard
 
     async def watch(self, reaper: "Reaper") -> None:
-        """Notice whom else we would leave behind: the guard's own end, and the orphans that we adopt.
+        """Notice what nobody tells us: the guard's own end, and who would get away from it.
 
-        A guard that ends before us is told of once, and replaced. Of an orphan (a daemon) nobody tells, and it
-        may carry no mark: whom the kernel lists as our child, and nobody watches, is one.
+        A guard that ends before us is told of once, and replaced. A descendant that has left its group and carries
+        no mark would be nobody's as soon as its parent is gone, and that may be the moment we are killed.
         """
         import asyncio  # the first children do not wait for it
 
@@ -96,32 +97,28 @@ class Custody:
         if self._guard is not None:
             reaper.watch(self._guard.pid, self._guard_has_ended)
         while True:
-            self._note_orphans(reaper.adopted())
+            self._note(marks.nameless(self._groups, reaper.is_watched))
             await asyncio.sleep(LOOK_SECONDS)
 
-    def _note_orphans(self, orphans: list[Identity]) -> None:
-        gone = self._adopted.keys() - orphans
-        new = [orphan for orphan in orphans if orphan not in self._adopted]
-        for orphan in gone:
-            del self._adopted[orphan]
-        for orphan in new:
-            self._adopted[orphan] = self._record(orphan, "", 0, None)
+    def _note(self, found: list[Identity]) -> None:
+        gone = self._nameless.keys() - found
+        new = [one for one in found if one not in self._nameless]
+        for one in gone:
+            del self._nameless[one]
+        for one in new:
+            self._nameless[one] = self._record(one, "", 0, None)
             if self._guard is not None:
-                self._guard.adopted(orphan)
+                self._guard.add_process(one)
         if gone or new:
             self._save()
 
     def _start_guard(self) -> None:
         try:
-            self._guard = guard = GuardLink(f"{MARKER}={self._session}")
+            self._guard = guard = GuardLink(f"{MARKER}={self._session}", self._groups, self._nameless)
         except OSError as error:
             self._complain(f"no guard can be started ({error.strerror}): kill -9 would leave the services running")
             return
         self._guard_since = time.monotonic()
-        for group in self._groups:
-            guard.add(group)
-        for orphan in self._adopted:
-            guard.adopted(orphan)
         if self._reaper is not None:
             self._reaper.watch(guard.pid, self._guard_has_ended)
 
@@ -155,7 +152,7 @@ class Custody:
 
     def _save(self) -> None:
         try:
-            records.save(self._state, [*self._records.values(), *self._adopted.values()])
+            records.save(self._state, [*self._records.values(), *self._nameless.values()])
         except OSError as error:
             what = "after a kill -9 the next start would not know its leftovers"
             self._complain(f"{self._state} cannot be written ({error.strerror}): {what}")

@@ -130,13 +130,13 @@ def test_who_has_cleaned_its_environment_goes_with_its_parent(session: Start) ->
     until(lambda: not any(map(alive, small.pids)), within=2)
 
 
-def test_an_adopted_orphan_is_ended_and_whoever_has_its_pid_today_is_not(session: Start) -> None:
+def test_a_process_that_was_named_is_ended_and_whoever_has_its_pid_today_is_not(session: Start) -> None:
     small = session("""
         from devproxy.ports import identity
         from devproxy.ports.identity import Identity
         orphan, bystander = start(), start()
-        link.adopted(identity.of(orphan.pid))
-        link.adopted(Identity(bystander.pid, identity.of(bystander.pid).create_time - 1))
+        link.add_process(identity.of(orphan.pid))
+        link.add_process(Identity(bystander.pid, identity.of(bystander.pid).create_time - 1))
         print(link.pid, orphan.pid, bystander.pid, flush=True)
     """)
     guard, orphan, bystander = small.pids
@@ -229,6 +229,19 @@ def test_a_guard_that_stands_still_does_not_hold_us_up_and_is_given_up() -> None
         link.add(number)
     until(lambda: not alive(link.pid))
     link.close()
+
+
+def test_a_guard_knows_from_its_first_moment_what_it_is_told_as_it_starts(session: Start) -> None:
+    """A new one, after another was killed: we may be killed before we can say a word."""
+    small = session("""
+        from devproxy.ports import identity
+        link.close()
+        child, orphan = start(), start()
+        link = GuardLink("DEVPROXY_SESSION=" + sys.argv[1], [child.pid], [identity.of(orphan.pid)])
+        print(child.pid, orphan.pid, flush=True)
+    """)
+    small.kill()
+    until(lambda: not any(map(alive, small.pids)), within=2)
 
 
 def test_letting_the_guard_go_ends_what_is_still_named_and_waits_for_it() -> None:

@@ -122,12 +122,12 @@ def test_a_guard_that_is_killed_is_told_of_once_and_replaced_by_one_that_knows_a
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has no subreapers")
-def test_an_orphan_is_on_record_while_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_who_has_no_name_is_on_record_while_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("devproxy.session.custody.LOOK_SECONDS", 0.02)
     custody = Custody(tmp_path, tmp_path, "s1", print)
 
     async def scene(reaper: Reaper) -> None:
-        parent = subprocess.Popen(["sh", "-c", "setsid sleep 600 & echo $!"], stdout=subprocess.PIPE, text=True)
+        parent = subprocess.Popen(["sh", "-c", "setsid env -i sleep 600 & echo $!"], stdout=subprocess.PIPE, text=True)
         with parent:
             assert parent.stdout is not None
             orphan = int(parent.stdout.readline())
