@@ -294,6 +294,24 @@ def test_two_that_swap_their_ports_both_get_them(tmp_path: Path) -> None:
     assert not [state for state in stage.states if state[1] == "crashed"]
 
 
+def test_nobody_starts_before_all_that_end_are_gone(tmp_path: Path) -> None:
+    """Whose port is whose is not looked at: the next one may want it by its own config file."""
+    slow, quick = (
+        spec(tmp_path, python(STAY, "SIGTERM"), "slow", stop=Stop(grace_seconds=0.5)),
+        spec(tmp_path, "sleep 600", "quick"),
+    )
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here", "slow")
+        await stage.state("ready", "quick")
+        pid = pid_of(stage, "slow")
+        stage.adopt(replace(slow, env={"A": "1"}), replace(quick, command="sleep 601"), restarts=["slow", "quick"])
+        await auntil(lambda: stage["quick"].life.generation == 2)
+        assert not alive(pid)
+
+    play(scene, slow, quick)
+
+
 def test_who_is_new_takes_the_port_of_who_is_gone(tmp_path: Path) -> None:
     slow = "import signal, time; signal.signal(signal.SIGTERM, lambda *_: (time.sleep(0.5), exit()))\n" + LISTEN
     old = spec(tmp_path, python(slow), "old", port=free_port())
