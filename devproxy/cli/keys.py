@@ -47,6 +47,11 @@ class Keys:
         self._services = tuple(services)
         self._asked: Question | None = None
 
+    def offer(self, services: Sequence[str]) -> None:
+        """These are the services now; a question that is open is answered by those that it offered."""
+        if self._asked is None:
+            self._services = tuple(services)
+
     def press(self, key: str) -> Pressed:
         """One key."""
         if self._asked:

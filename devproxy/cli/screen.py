@@ -193,6 +193,7 @@ class Screen:
         if data[:1] == b"\x1b":
             return  # an arrow or a function key: nothing of ours
         for key in data.decode("utf-8", "replace"):
+            keys.offer(list(session.supervisor.services))  # a reload may have changed them
             pressed = keys.press(key)
             if pressed.act == "attach" and self._tasks is not None:
                 asyncio.get_running_loop().remove_reader(stdin)  # the next key is the service's

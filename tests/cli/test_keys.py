@@ -32,6 +32,15 @@ def test_a_lone_service_is_restarted_without_a_question() -> None:
     assert pressed("r", ("api",)) == Pressed("restart", ("api",))
 
 
+def test_services_that_a_reload_brings_are_offered_by_the_next_question() -> None:
+    keys = Keys(("web", "api"))
+    keys.press("r")
+    keys.offer(("db", "web"))
+    assert keys.press("2") == Pressed("restart", ("api",))
+    keys.offer(("db", "web"))
+    assert "1 db" in keys.press("r").question
+
+
 def test_to_attach_is_to_one_service_or_to_the_one_that_asks() -> None:
     assert "a who asks  1 web  2 api" in pressed("a").question
     assert pressed("a2") == Pressed("attach", ("api",))

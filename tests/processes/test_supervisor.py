@@ -440,7 +440,7 @@ def test_one_that_is_new_and_not_to_run_waits_for_somebody_to_start_it(tmp_path:
 
 def test_one_that_waits_with_its_new_declaration_can_be_started_and_stopped_all_the_same(tmp_path: Path) -> None:
     """What it waits for never comes: asked to start, it starts; asked to stop, it never does."""
-    db = spec(tmp_path, "exit 3", "db", restart="never")
+    db = spec(tmp_path, "exit 3", "db", restart="never", ready=Ready(log="never"))
     api, web = (spec(tmp_path, "sleep 600", name) for name in ("api", "web"))
 
     async def scene(stage: Stage) -> None:
