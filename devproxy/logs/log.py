@@ -6,6 +6,8 @@ The work is done per chunk, never per line, and nothing here waits: no task, no 
 (or read-only, or gone) costs the files and nothing else: one warning, then memory only, until it takes a chunk again.
 """
 
+import errno
+import os
 import time
 from collections import deque
 from collections.abc import Collection
@@ -24,6 +26,7 @@ OURS = "devproxy"  # the service and the stream of devproxy's own lines
 MIB = 1024 * 1024
 RING_BYTES = 32 * MIB  # whatever ring_lines says: 10,000 lines of 64 KiB would be 640 MiB
 RETRY_US = 1_000_000  # a disk that failed is tried again by the first chunk after this long
+ROOM_BYTES = 256 * 1024  # free on a disk that was full, before it is written to again
 SESSIONS_KEPT = 1000
 
 
@@ -124,6 +127,7 @@ class Log:
             return
         try:
             if self._disk.failed:
+                check_room(self.directory)
                 register(self.directory, self.session_id)
             self._segments_of(chunk.service).append(chunk)
         except OSError as error:
@@ -225,6 +229,14 @@ class Disk:
         missed, self.missed = (self.missed, 0) if self.failed else (0, 0)
         self.failed = False
         return missed
+
+
+def check_room(directory: Path) -> None:
+    """Raises: OSError: a disk that was full has no room to speak of: a short chunk may fit, and the next one not."""
+    folder = next(each for each in (directory, *directory.parents) if each.exists())
+    free = os.statvfs(folder)
+    if free.f_bavail * free.f_frsize < ROOM_BYTES:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
 
 def register(directory: Path, session_id: str) -> None:

@@ -188,6 +188,8 @@ disk = Path(sys.argv[1])
 subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", str(disk)], check=True)
 other = disk / "other"
 other.write_bytes(b"x" * 700_000)
+small = disk / "small"
+small.write_bytes(b"x" * 50_000)
 log = Log(disk / "logs", "s", Logs())
 child = subprocess.Popen([sys.executable, "-c", "while True: print('x' * 99, flush=True)"], stdout=subprocess.PIPE)
 reader, said = log.topic.subscribe(0), []
@@ -197,7 +199,11 @@ def feed():
     return said
 while len(feed()) < 1:
     pass
-for _ in range(200):
+while log._disk._delay_us < 4_000_000:  # until it has been tried again
+    feed()
+log._disk._delay_us = 1_000_000
+small.unlink()  # room for a short chunk, and no more
+while log._disk._delay_us < 4_000_000:
     feed()
 assert len(said) == 1 and "No space left" in said[0], said
 assert child.poll() is None

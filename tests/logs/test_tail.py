@@ -11,7 +11,7 @@ import pytest
 
 from devproxy.config.model import Logs
 from devproxy.logs.log import Log, Source
-from devproxy.logs.tail import MAX_FILES, TURN_BYTES, LogFiles
+from devproxy.logs.tail import MAX_FILES, TURN_BYTES, Followed, LogFiles
 from tests.support import auntil, run
 
 
@@ -83,6 +83,27 @@ def test_what_was_written_before_and_after_a_rotation_between_two_looks_is_read(
     path.rename(tmp_path / "a.log.1")
     append(path, "3\n")
     assert following.texts() == ["1", "2", "half", "3"]
+
+
+def test_what_is_written_to_the_old_file_while_we_look_for_the_new_one_is_read(tmp_path: Path):
+    class Looked(type(tmp_path)):  # type: ignore[misc]
+        """A path whose old file gets a line at the moment its new one is found."""
+
+        def stat(self, **options: bool) -> os.stat_result:
+            append(tmp_path / "a.log.1", "2\n")
+            return super().stat(**options)
+
+    (tmp_path / "a.log").touch()
+    log = Log(None, "s", Logs())
+    followed = Followed(tmp_path / "a.log", Source(log, "api", "file"))
+    followed.poll()
+    (tmp_path / "a.log").rename(tmp_path / "a.log.1")
+    append(tmp_path / "a.log", "3\n")
+    followed.path = Looked(tmp_path / "a.log")
+    followed.poll()
+    followed.path = tmp_path / "a.log"
+    followed.poll()
+    assert [record.text for record in log.last_lines("api", 9)] == ["2", "3"]
 
 
 def test_a_truncated_file_is_read_from_its_beginning(tmp_path: Path):
