@@ -43,7 +43,7 @@ complete -c devproxy -n "__devproxy_is ''" -a why -d 'Say why a service is in it
 complete -c devproxy -n "__devproxy_is ''" -a env -d 'Show a service\'s variables, and where each came from'
 complete -c devproxy -n "__devproxy_is ''" -a logs -d 'Read what the services printed, live or afterwards'
 complete -c devproxy -n "__devproxy_is ''" -a open -d 'Open the running project in the browser'
-complete -c devproxy -n "__devproxy_is ''" -a start -d 'Start services that are stopped'
+complete -c devproxy -n "__devproxy_is ''" -a start -d 'Start services that are stopped, and what they depend on'
 complete -c devproxy -n "__devproxy_is ''" -a stop -d 'Stop services, and leave the others running'
 complete -c devproxy -n "__devproxy_is ''" -a restart -d 'Restart services; requests wait meanwhile'
 complete -c devproxy -n "__devproxy_is ''" -a reload -d 'Apply the edited config to the running session'

@@ -41,7 +41,7 @@ COMMANDS = (
     Entry("env", "env:env", "Look", "Show a service's variables, and where each came from."),
     Entry("logs", "logs:logs", "Look", "Read what the services printed, live or afterwards."),
     Entry("open", "control:open_", "Look", "Open the running project in the browser."),
-    Entry("start", "control:start", "Control", "Start services that are stopped."),
+    Entry("start", "control:start", "Control", "Start services that are stopped, and what they depend on."),
     Entry("stop", "control:stop", "Control", "Stop services, and leave the others running."),
     Entry("restart", "control:restart", "Control", "Restart services; requests wait meanwhile."),
     Entry("reload", "control:reload", "Control", "Apply the edited config to the running session."),
