@@ -230,10 +230,10 @@ def test_what_the_command_leaves_in_the_background_ends_with_the_run(tmp_path: P
 def test_on_a_terminal_ctrl_c_reaches_the_command_once_and_the_services_stop_after_it(
     tmp_path: Path, own_folders: Path
 ) -> None:
-    write_procfile(tmp_path, **WEB)
     (tmp_path / "command.py").write_text(STUBBORN)
     with terminal(tmp_path) as shell:
-        (tmp_path / "Procfile").unlink()  # the terminal's own services
+        web = '[services.web]\nkind = "frontend"\ncommand = "exec {python} server.py web"\nport = "auto"\n'
+        write_config(tmp_path, web)  # instead of the helper's own services
         words = [*COMMAND, "run", "--port", str(free_port()), "--", sys.executable, "command.py"]
         shell.type(f"{shlex.join(words)}; echo status=$?\n")
         shell.see("CMD is here")
