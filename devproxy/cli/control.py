@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from devproxy.ports.identity import Identity
 
 POLL_SECONDS = 0.05
+STARTING_SECONDS = 30.0
 DOWN_SECONDS = 60.0
 LEFT_RUNNING = 3  # the exit code when the answer was no: something was refused
 
@@ -252,23 +253,31 @@ def down(
 
 
 def find_here(directory: "Path | None") -> "LiveSession":
-    """The session of a project, else the `devproxy proxy` that was started in its folder.
+    """The session of a project, else the `devproxy proxy` that was started in its folder. One that is just starting
+    is waited for.
 
     Raises: NoSession: there is neither.
     """
+    import time
+
     from devproxy.cli.client import Client
     from devproxy.cli.plan import project_root
     from devproxy.cli.sessions import live_sessions, session_of
     from devproxy.errors import NoSession
+    from devproxy.session.place import is_taken
 
     root = project_root(directory)
-    try:
-        return session_of(Client(root))
-    except NoSession:
-        for session in live_sessions():
-            if session.root == root:
-                return session
-        raise
+    deadline = time.monotonic() + STARTING_SECONDS
+    while True:
+        try:
+            return session_of(Client(root))
+        except NoSession:
+            for session in live_sessions():
+                if session.root == root:
+                    return session
+            if not is_taken(root) or time.monotonic() > deadline:
+                raise
+        time.sleep(POLL_SECONDS)
 
 
 def may_stop(sessions: list[dict[str, Any]]) -> None:

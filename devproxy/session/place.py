@@ -14,7 +14,7 @@ from typing import Any
 
 from devproxy.errors import DevproxyError
 from devproxy.events import rfc3339
-from devproxy.paths import make_state_dir, socket_path
+from devproxy.paths import make_state_dir, socket_path, state_dir
 
 SESSION_FILE = "session.json"
 
@@ -23,6 +23,21 @@ class AlreadyRunning(DevproxyError):
     """Another session runs in this root."""
 
     exit_code = 0
+
+
+def is_taken(root: Path) -> bool:
+    """Whether a session has this root, also one that does not answer yet, or no more."""
+    try:
+        lock = os.open(state_dir(root) / "lock", os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(lock)
+    return False
 
 
 class Place:

@@ -6,7 +6,8 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -77,6 +78,33 @@ def test_many_that_end_at_once_are_all_heard_of() -> None:
             await auntil(lambda: exits == [Exit(code=0)] * 20)
 
     run(scene())
+
+
+@linux_only
+def test_a_thousand_children_leave_no_zombie() -> None:
+    """Half of them are watched, half are somebody's orphans."""
+
+    async def scene() -> None:
+        exits: list[Exit] = []
+        with reaping() as reaper:
+            for _ in range(20):
+                for _ in range(25):
+                    reaper.watch(os.posix_spawn("/bin/true", ["true"], os.environ), exits.append)
+                    os.posix_spawn("/bin/true", ["true"], os.environ)
+                await auntil(lambda: not zombies())
+            await auntil(lambda: exits == [Exit(code=0)] * 500)
+            assert not zombies()
+
+    run(scene())
+
+
+def zombies() -> list[int]:
+    """Our children, of whatever kind: those that live would not be zombies yet."""
+    found = []
+    for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split():
+        with suppress(FileNotFoundError):
+            found += [int(pid)] if b") Z " in Path(f"/proc/{pid}/stat").read_bytes() else []
+    return found
 
 
 @linux_only
