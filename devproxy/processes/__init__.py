@@ -8,6 +8,7 @@ lifecycle.py   the state machine (pure)            service.py     one service's 
 child.py       one process: its pty, its group     tree.py        ... and all that came of it
 shell.py       what a command line becomes (pure)  reaper.py      who has exited
 beside.py      a command of the user's beside the services
+marks.py       whose a process is, by its marks    ending.py      grace, kill, and its ports bind
 guard.py       ends the groups if we are killed    readiness.py   may it take traffic?
 environment.py what a child finds in its environment, and where each value came from (pure)
 secrets.py     which values are masked (pure)     vitals.py      what the processes do: CPU, memory, ports

@@ -7,4 +7,5 @@ words.py     what a change is called in the log (pure)      outages.py   what a 
 reloading.py the config while it runs: what an edit would change, and changing it
 place.py     one session a root: the lock, session.json, the socket
 custody.py   who ends our children if we cannot: the guard and the record on disk
+leftovers.py what the record lets the next session end
 """

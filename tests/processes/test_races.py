@@ -109,7 +109,7 @@ def test_twenty_restarts_leak_no_file_and_no_task_and_touch_no_other(tmp_path: P
         assert stage["other"].child is other
         assert stage["other"].restarts == 0
 
-    play(scene, spec(tmp_path, python(LISTEN), port=port), spec(tmp_path, python(STAY), "other"))
+    play(scene, spec(tmp_path, python(LISTEN), port=port), spec(tmp_path, python(STAY), "other"), within=55)
 
 
 def test_a_stop_and_a_start_at_once_find_the_port_in_time_wait_and_are_no_trouble(tmp_path: Path) -> None:
