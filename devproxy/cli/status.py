@@ -94,7 +94,7 @@ def row(service: dict[str, Any], now: float) -> list[str]:
     notes = notes if service["restarts"] else []
     if service["last_exit"] and not service["message"] and service["state"] in ("crashed", "failing"):
         notes.append(exit_words(service["last_exit"]))
-    usage = service["usage"]
+    usage = service.get("usage")
     return [
         ("  " if service.get("instance_of") else "") + printable(service["name"]),
         service["state"],
