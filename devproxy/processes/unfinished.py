@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from devproxy.processes.start import Source
 
-QUIET_SECONDS: Final = 0.02
+QUIET_SECONDS: Final = 0.01
 """A line that nothing follows for this long is shown. Asked twice at most: it is there within 50 ms."""
 
 ANSWER_SECONDS: Final = 1.5
