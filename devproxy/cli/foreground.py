@@ -145,6 +145,8 @@ def run_session(
         launch.abandon()
         raise
     session.run(attend)
+    if session.failure is not None:
+        raise session.failure
     return session.ended_by
 
 

@@ -14,7 +14,7 @@ environment.py what a child finds in its environment, and where each value came 
 secrets.py     which values are masked (pure)     vitals.py      what the processes do: CPU, memory, ports
 env_files.py   .env files by python-dotenv's rules, strictly
 terminal.py    who is attached to a service       unfinished.py  lines without an end: questions, perhaps
-liveness.py    does what was ready still serve?
+liveness.py    does what was ready still serve?  missing.py      a program that is not there (pure)
 contested.py   which port was in use, by what it printed (pure)
 supervisor.py  all services: who may start, reverse stop
 dependencies.py   who depends on whom (pure)      probe_command.py   a command that tells

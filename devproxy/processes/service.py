@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from devproxy.config import model
-from devproxy.errors import DevproxyError
+from devproxy.errors import DevproxyError, MissingProgram
 from devproxy.errors import PortHeld as HeldError
 from devproxy.logs.records import Record
 from devproxy.logs.tracebacks import last_traceback
@@ -55,6 +55,7 @@ from devproxy.processes.lifecycle import (
     step,
 )
 from devproxy.processes.liveness import Liveness, listening_late
+from devproxy.processes.missing import not_found
 from devproxy.processes.probe_command import Outcome, run_probe
 from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, addresses_of, is_declared, wait_ready
 from devproxy.processes.readiness import Probe as Probing
@@ -68,6 +69,9 @@ JITTER: Final = 0.2
 
 CAUSES: Final = (Begin, RestartAsked, Saved, RetryDue, PortReleased)
 """The events that have a child started."""
+
+NOT_FOUND: Final = 127
+"""A shell's exit code for a command that it could not find."""
 
 PORT_POLL_SECONDS: Final = 1.0
 """How often to look whether a port is released: nothing tells us, and nobody waits for it eagerly."""
@@ -133,6 +137,7 @@ class Service:
         self._hurried = False
         self.first_line = 0  # of this generation: every line after this one
         self._early: Started | DevproxyError | None = None  # started before there was a loop
+        self._refusal: DevproxyError | None = None  # why the last child could not be started
 
     # -- what others may say
 
@@ -156,6 +161,21 @@ class Service:
         if self.life.awaits != "timer" or self._retry is None:
             return self.life.backoff
         return max(0.0, round(self._retry.when() - asyncio.get_running_loop().time(), 1))
+
+    @property
+    def missing(self) -> MissingProgram | None:
+        """What its very first start has failed of, if that is a program that is not there."""
+        life, name = self.life, self.spec.name
+        if life.state != "crashed" or life.generation != 1 or life.was_ready or life.exit is None:
+            return None
+        if self._refusal is not None:
+            found = self._refusal if isinstance(self._refusal, MissingProgram) else None
+            return found and MissingProgram(f"{name} cannot start: {found.message}", hint=found.hint)
+        if life.exit.code != NOT_FOUND:
+            return None
+        line = not_found(record.plain for record in self._around.lines(name, self.first_line))
+        hint = "install what is missing (npm install, pip install …), or correct the command"
+        return MissingProgram(f"{name} cannot start: {line}", hint=hint) if line is not None else None
 
     @property
     def is_idle(self) -> bool:
@@ -331,6 +351,7 @@ class Service:
             started = self._around.starter.start(self.spec, self.port) if early is None else early
         except DevproxyError as error:
             started = error
+        self._refusal = started if isinstance(started, DevproxyError) else None
         if isinstance(started, DevproxyError):
             self.tell(SpawnFailed(generation, _in_words(started)))
             return

@@ -24,6 +24,7 @@ from devproxy.config.model import Config
 from devproxy.config.model import Service as Declared
 from devproxy.config.root import default_name
 from devproxy.control.access import Keys
+from devproxy.errors import DevproxyError
 from devproxy.events import Event, Reloaded, Saved, StateChanged
 from devproxy.gateway.gateway import Gateway
 from devproxy.gateway.mount import Mount
@@ -85,6 +86,7 @@ class Session:
         self.events: Topic[Event] = Topic(RING_EVENTS)
         self.live: Topic[dict[str, Any]] = Topic(RING_EVENTS)
         self.ended_by: signal.Signals | None = None
+        self.failure: DevproxyError | None = None  # why it ended by itself
         self.routes = RouteTable(self.config.routes)
         self._launch = launch
         self._reaper = Reaper()
@@ -227,6 +229,12 @@ class Session:
         self.ended_by = signal.Signals(number) if number is not None else None
         self._ending.set()
 
+    def _fail(self, failure: DevproxyError) -> None:
+        """Stop everything: it makes no sense to go on."""
+        if not self._ending.is_set():
+            self.failure = failure
+            self.end()
+
     def run_beside(self, words: Sequence[str]) -> Beside:
         """Run a command of the user's; it ends before the services do.
 
@@ -287,6 +295,8 @@ class Session:
                 self._tell_pages("ready", service=service.spec.group)
             elif before.state == "ready":
                 self._tell_pages("down", service=service.spec.group, state=life.state)
+        if before.alive and self.supervisor.is_required(name) and (missing := service.missing) is not None:
+            self._fail(missing)
         self._watching.await_save(name, awaited=life.awaits == "save")
         sentence, level = words.change_words(name, before, life, ready_seconds=service.ready_seconds, note=service.note)
         if sentence:

@@ -152,10 +152,26 @@ def test_a_crash_is_told_after_the_last_words_and_to_who_asks(tmp_path: Path, de
 
 def test_a_missing_program_says_what_to_do(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, API.replace("exec {python} server.py api", "no-such-program --port $PORT"))
-    devproxy(tmp_path).wait_for(
-        "api could not be started: no-such-program is not installed, or not in PATH"
-        " (install no-such-program, or correct the command)"
-    )
+    done = run_devproxy(tmp_path, ["up", "--port", str(free_port())])
+    assert done.returncode == 6
+    assert "api cannot start: no-such-program is not installed, or not in PATH" in done.stderr
+    assert "install no-such-program, or correct the command" in done.stderr
+
+
+def test_a_program_that_only_the_shell_misses_is_exit_6_and_leaves_nothing_running(tmp_path: Path) -> None:
+    early = '[services.early]\nkind = "worker"\ncommand = "{python} parent.py"\n'
+    write_config(tmp_path, early + API.replace("exec {python} server.py api", "true && no-such-program"))
+    done = run_devproxy(tmp_path, ["up", "--port", str(free_port())])
+    assert done.returncode == 6
+    assert re.search(r"api cannot start: .*no-such-program: not found", done.stderr)
+    left = [one for one in psutil.process_iter(["cmdline"]) if "parent.py" in (one.info["cmdline"] or [])]
+    assert [one for one in left if is_alive(one) and one.cwd() == str(tmp_path)] == []
+
+
+def test_an_optional_service_without_its_program_ends_nothing(tmp_path: Path, devproxy: Start) -> None:
+    extra = '[services.extra]\nkind = "worker"\noptional = true\ncommand = "no-such-program"\n'
+    write_config(tmp_path, API + extra)
+    assert services(devproxy(tmp_path).wait_ready())["extra"]["state"] == "crashed"
 
 
 def test_a_static_folder_and_an_url_need_no_process(tmp_path: Path, devproxy: Start) -> None:
