@@ -26,6 +26,7 @@ from devproxy.processes.child import Child, Command
 from devproxy.processes.contested import ports_in_use
 from devproxy.processes.environment import Environment
 from devproxy.processes.lifecycle import (
+    NOT_RUNNABLE,
     STABLE_SECONDS,
     AwaitPort,
     BecameReady,
@@ -334,7 +335,9 @@ class Service:
         """The port that it could not have, if it died of that: the child and all that came of it are gone, and yet
         somebody listens on the port it was given, or on one that it complained about."""
         life = self.life
-        if life.next is not None or life.was_ready or exit_.ok or lived >= STABLE_SECONDS:
+        if exit_.ok or exit_.code in NOT_RUNNABLE:
+            return None  # it did not come to want a port
+        if life.next is not None or life.was_ready or lived >= STABLE_SECONDS:
             return None
         named = ports_in_use(record.plain for record in self._around.lines(self.spec.name, self.first_line))
         wanted = named if self.port is None else [self.port, *named]
