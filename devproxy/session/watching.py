@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 SAVE_QUIET_MS: Final = 30
 """A save is often several writes; this long without another one, it is complete."""
 
+EDIT_QUIET_MS: Final = 200
+"""Nobody waits for a changed config; looking for it this seldom costs an idle session nothing."""
+
 CONFIGS: Final = (f"{{{FILE},{PYPROJECT}}}",)  # as a glob: a file that editors replace, or that comes later
 
 ANY_FILE: Final = ("**",)
@@ -68,7 +71,7 @@ class Watching:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             if (edited := self._edited) is not None:
-                self._running_watcher().add(self._config.root, CONFIGS, SAVE_QUIET_MS, lambda _: edited())
+                self._running_watcher().add(self._config.root, CONFIGS, EDIT_QUIET_MS, lambda _: edited())
             self.adopt(self._config)
             await asyncio.Event().wait()
 

@@ -10,7 +10,16 @@ from pathlib import Path
 
 from devproxy.watch.layout import Layout, Root, lay_out, walk_files
 from devproxy.watch.patterns import NOTHING, Glob, Ignored, is_noise, parse_glob, read_gitignore
-from devproxy.watch.sources import ADDED, DELETED, Change, Failure, KernelSource, PollSource
+from devproxy.watch.sources import (
+    ADDED,
+    DELETED,
+    GROUP_MS,
+    SHORTEST_STEP_MS,
+    Change,
+    Failure,
+    KernelSource,
+    PollSource,
+)
 
 # A burst that never pauses is handed over anyway, so that a log file written into a served folder
 # cannot silence live reload; long enough for a checkout of 20,000 files to stay one burst.
@@ -44,6 +53,7 @@ class Subscription:
     ) -> None:
         self._directory = os.path.abspath(directory)
         self._globs = tuple(parse_glob(glob) for glob in globs)
+        self.quiet_ms = quiet_ms
         self._quiet = quiet_ms / 1000
         self._callback = callback
         self._hold = hold
@@ -205,12 +215,19 @@ class Watcher:
             roots = self._roots
             return [lambda: PollSource(roots, opened=opened, changed=changed)] if roots else []
         makers: list[Callable[[], KernelSource | PollSource]] = []
-        deep, shallow = self._layout.deep, self._layout.shallow
+        deep, shallow, step_ms = self._layout.deep, self._layout.shallow, self._step_ms()
         if deep:
-            makers.append(lambda: KernelSource(deep, recursive=True, opened=opened, changed=changed))
+            makers.append(lambda: KernelSource(deep, recursive=True, step_ms=step_ms, opened=opened, changed=changed))
         if shallow:
-            makers.append(lambda: KernelSource(shallow, recursive=False, opened=opened, changed=changed))
+            makers.append(
+                lambda: KernelSource(shallow, recursive=False, step_ms=step_ms, opened=opened, changed=changed)
+            )
         return makers
+
+    def _step_ms(self) -> int:
+        """How often to look: half of the quiet period that the most impatient subscriber waits for anyway."""
+        quiet_ms = min((each.quiet_ms for each in self._subscriptions), default=2 * GROUP_MS)
+        return max(SHORTEST_STEP_MS, min(quiet_ms // 2, GROUP_MS))
 
     def _opened(self, answers: asyncio.Queue[Failure | None], failure: Failure | None, message: str) -> None:
         if failure == "refused" and not self._polling:
