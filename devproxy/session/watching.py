@@ -71,7 +71,9 @@ class Watching:
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             if (edited := self._edited) is not None:
-                self._running_watcher().add(self._config.root, CONFIGS, EDIT_QUIET_MS, lambda _: edited())
+                self._running_watcher().add(
+                    self._config.root, CONFIGS, EDIT_QUIET_MS, lambda _: edited(), gitignored=True
+                )
             self.adopt(self._config)
             await asyncio.Event().wait()
 

@@ -83,7 +83,7 @@ class LiveReload:
             await self._run(own)
 
     async def _run(self, watcher: Watcher) -> None:
-        subscription = watcher.add(self._root, ["**"], self._quiet_ms, self._bursts.put_nowait)
+        subscription = watcher.add(self._root, ["**"], self._quiet_ms, self._bursts.put_nowait, gitignored=True)
         try:
             await asyncio.to_thread(self._look_at_all)
             pending: set[Path] = set()

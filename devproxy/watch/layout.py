@@ -13,7 +13,8 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from devproxy.watch.patterns import LIGHT_DIRECTORIES, NOTHING, Ignored, is_ignored_directory, is_noise
+from devproxy.watch.gitignore import Ignores, nothing
+from devproxy.watch.patterns import IGNORED_DIRECTORIES, LIGHT_DIRECTORIES, is_noise
 
 # Deeper than any source tree; a guard against a recursion that a hostile tree could cause.
 MAX_DEPTH = 100
@@ -25,7 +26,7 @@ class Root:
 
     path: str
     deep: bool
-    ignored: Ignored
+    ignored: Ignores
 
 
 @dataclass(slots=True)
@@ -55,13 +56,12 @@ def lay_out(roots: Iterable[Root]) -> Layout:
     return layout
 
 
-def walk_files(path: str, ignored: Ignored = NOTHING) -> Iterator[str]:
+def walk_files(path: str, ignored: Ignores = nothing) -> Iterator[str]:
     """Every file at or below `path` that is no noise."""
     if os.path.isfile(path):
         yield path
     for folder, names, files in os.walk(path):
-        top = folder == path
-        names[:] = [name for name in names if not is_ignored_directory(name, top=top, ignored=ignored)]
+        names[:] = [name for name in names if not _is_ignored(name, os.path.join(folder, name), ignored)]
         yield from (os.path.join(folder, name) for name in files if not is_noise((name,)))
 
 
@@ -72,9 +72,9 @@ def _cover_root(root: Root, layout: Layout) -> None:
         layout.deep.add(root.path)
 
 
-def _is_clean(directory: str, ignored: Ignored, layout: Layout, depth: int) -> bool:
+def _is_clean(directory: str, ignored: Ignores, layout: Layout, depth: int) -> bool:
     """Whether `directory` holds no ignored one; if it does, cover the clean parts of it."""
-    children, has_ignored = _subdirectories(directory, ignored, top=depth == 0)
+    children, has_ignored = _subdirectories(directory, ignored)
     clean = []
     if depth < MAX_DEPTH:
         clean = [child for child in children if _is_clean(child, ignored, layout, depth + 1)]
@@ -85,7 +85,7 @@ def _is_clean(directory: str, ignored: Ignored, layout: Layout, depth: int) -> b
     return False
 
 
-def _subdirectories(directory: str, ignored: Ignored, *, top: bool) -> tuple[list[str], bool]:
+def _subdirectories(directory: str, ignored: Ignores) -> tuple[list[str], bool]:
     wanted: list[str] = []
     has_ignored = False
     try:
@@ -93,13 +93,17 @@ def _subdirectories(directory: str, ignored: Ignored, *, top: bool) -> tuple[lis
             for entry in entries:
                 if entry.name in LIGHT_DIRECTORIES or not entry.is_dir(follow_symlinks=False):
                     continue
-                if is_ignored_directory(entry.name, top=top, ignored=ignored) or _is_venv(entry.path):
+                if _is_ignored(entry.name, entry.path, ignored) or _is_venv(entry.path):
                     has_ignored = True
                 else:
                     wanted.append(entry.path)
     except OSError:  # gone, or not ours to read: nothing to listen on below it
         return [], True
     return wanted, has_ignored
+
+
+def _is_ignored(name: str, path: str, ignored: Ignores) -> bool:
+    return name in IGNORED_DIRECTORIES or ignored(path, True)
 
 
 def _is_venv(directory: str) -> bool:

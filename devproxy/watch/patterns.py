@@ -2,7 +2,7 @@
 
 import posixpath
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 IGNORED_DIRECTORIES = frozenset(
@@ -29,45 +29,11 @@ TEMPORARY_NAME = re.compile(
 MAGIC = re.compile(r"[*?\[{]")
 
 
-@dataclass(frozen=True, slots=True)
-class Ignored:
-    """Directory names that a .gitignore adds: anywhere, or directly below its own directory."""
-
-    anywhere: frozenset[str] = frozenset()
-    top: frozenset[str] = frozenset()
-
-
-NOTHING = Ignored()
-
-
-def read_gitignore(lines: Iterable[str]) -> Ignored:
-    """The plain names of a .gitignore; wildcards, inner slashes and negations are left alone."""
-    anywhere: set[str] = set()
-    top: set[str] = set()
-    for line in lines:
-        name = line.strip()
-        if not name or name.startswith(("#", "!")):
-            continue
-        anchored = name.startswith("/")
-        name = name.strip("/")
-        if name and "/" not in name and not MAGIC.search(name) and "\\" not in name:
-            (top if anchored else anywhere).add(name)
-    return Ignored(frozenset(anywhere), frozenset(top))
-
-
-def is_noise(parts: Sequence[str], ignored: Ignored = NOTHING) -> bool:
+def is_noise(parts: Sequence[str]) -> bool:
     """Whether a path, given as its parts below the subscriber's root, never counts."""
     if not parts:
         return False
-    if TEMPORARY_NAME.fullmatch(parts[-1]) or not IGNORED_DIRECTORIES.isdisjoint(parts):
-        return True
-    directories = parts[:-1]
-    return bool(directories) and (directories[0] in ignored.top or not ignored.anywhere.isdisjoint(directories))
-
-
-def is_ignored_directory(name: str, *, top: bool, ignored: Ignored = NOTHING) -> bool:
-    """Whether nothing below a directory of this name counts. top: it lies directly below the root."""
-    return name in IGNORED_DIRECTORIES or name in ignored.anywhere or (top and name in ignored.top)
+    return TEMPORARY_NAME.fullmatch(parts[-1]) is not None or not IGNORED_DIRECTORIES.isdisjoint(parts)
 
 
 @dataclass(frozen=True, slots=True)

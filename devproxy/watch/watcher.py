@@ -1,15 +1,16 @@
 """One watcher for all who want to know about changed files."""
 
 # A burst may be 20,000 paths: strings here, Path objects only at the door.
-# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120, PTH123
+# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120
 
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
+from devproxy.watch.gitignore import NAME, Ignores, gitignore_of, nothing
 from devproxy.watch.layout import Layout, Root, lay_out, walk_files
-from devproxy.watch.patterns import NOTHING, Glob, Ignored, is_noise, parse_glob, read_gitignore
+from devproxy.watch.patterns import LIGHT_DIRECTORIES, Glob, is_noise, parse_glob
 from devproxy.watch.sources import (
     ADDED,
     DELETED,
@@ -50,6 +51,8 @@ class Subscription:
         quiet_ms: int,
         callback: Callback,
         hold: Callable[[], bool],
+        *,
+        gitignored: bool,
     ) -> None:
         self._directory = os.path.abspath(directory)
         self._globs = tuple(parse_glob(glob) for glob in globs)
@@ -57,30 +60,36 @@ class Subscription:
         self._quiet = quiet_ms / 1000
         self._callback = callback
         self._hold = hold
+        self._gitignored = gitignored
         self._pending: set[Path] = set()
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
-        self._targets: tuple[tuple[str, str, Glob], ...] = ()
-        self._ignored = NOTHING
+        self._targets: tuple[tuple[str, str, Glob, Ignores], ...] = ()
 
     def refresh(self) -> list[Root]:
         """Read .gitignore again and resolve the globs' roots; return the roots to listen on."""
-        self._ignored = _gitignore_of(self._directory)
-        targets = []
+        targets: list[tuple[str, str, Glob, Ignores]] = []
+        roots = []
         for glob in self._globs:
             named = os.path.normpath(os.path.join(self._directory, glob.root))
             # FSEvents reports resolved paths; the subscriber is told the path as it named it.
-            targets.append((os.path.realpath(named), named, glob))
+            real, ignored = os.path.realpath(named), nothing
+            if not self._gitignored:
+                gitignore = gitignore_of(real, os.path.realpath(self._directory))
+                ignored = gitignore.ignores
+                roots += [Root(os.path.join(parent, NAME), False, nothing) for parent in gitignore.parents]
+            targets.append((real, named, glob, ignored))
+            roots.append(Root(real, glob.deep, ignored))
         self._targets = tuple(targets)
-        return [Root(real, glob.deep, self._ignored) for real, _, glob in targets]
+        return roots
 
     def match(self, path: str) -> Path | None:
         """The path as the subscriber names it, or None if it is not for this subscriber."""
-        for real, named, glob in self._targets:
+        for real, named, glob, ignored in self._targets:
             below = _below(path, real)
-            if below is None or is_noise(below.split("/") if below else (), self._ignored):
+            if below is None or is_noise(below.split("/") if below else ()) or not glob.matches(below):
                 continue
-            if glob.matches(below):
+            if not below or not ignored(path, False):  # a glob that names the file itself means it
                 return Path(named, below)
         return None
 
@@ -138,12 +147,23 @@ class Watcher:
         self._running = False
         self.started = asyncio.Event()  # set once changes are seen; cleared when a subscriber is added
 
-    def add(self, directory: Path, globs: Sequence[str], quiet_ms: int, callback: Callback) -> Subscription:
+    def add(
+        self,
+        directory: Path,
+        globs: Sequence[str],
+        quiet_ms: int,
+        callback: Callback,
+        *,
+        gitignored: bool = False,
+    ) -> Subscription:
         """Subscribe to files below `directory`; the callback runs on the event loop, once a burst.
 
-        A root that does not exist is waited for. Callable before and while `run` runs.
+        A root that does not exist is waited for. gitignored: files that .gitignore names count, too.
+        Callable before and while `run` runs.
         """
-        subscription = Subscription(directory, globs, quiet_ms, callback, lambda: not self.started.is_set())
+        subscription = Subscription(
+            directory, globs, quiet_ms, callback, lambda: not self.started.is_set(), gitignored=gitignored
+        )
         self._subscriptions = (*self._subscriptions, subscription)
         self.started.clear()
         self._again.set()
@@ -271,22 +291,23 @@ class Watcher:
 
     def _changes_layout(self, change: int, path: str) -> bool:
         layout = self._layout
+        if os.path.basename(path) == NAME and not self._is_noise(os.path.dirname(path)):
+            return True
         if change == ADDED:
             if any(missing == path or missing.startswith(path + "/") for missing in layout.missing):
                 return True
             if not os.path.isdir(path):
                 return False
-            ignored_now = is_noise((os.path.basename(path),)) and os.path.dirname(path) not in layout.shallow
-            return ignored_now or (os.path.dirname(path) in layout.shallow and not self._is_noise(path))
-        if change == DELETED:
-            return path in layout.deep or path in layout.shallow
-        return os.path.basename(path) == ".gitignore"
+            if os.path.dirname(path) in layout.shallow:
+                return not self._is_noise(path)
+            return os.path.basename(path) not in LIGHT_DIRECTORIES and self._is_noise(path)
+        return change == DELETED and (path in layout.deep or path in layout.shallow)
 
     def _is_noise(self, path: str) -> bool:
         """Whether a directory is of no interest to anybody."""
         for root in self._roots:
             below = _below(path, root.path)
-            if below is not None and not is_noise((*below.split("/"), "x") if below else (), root.ignored):
+            if below is not None and not (below and (is_noise((*below.split("/"), "x")) or root.ignored(path, True))):
                 return False
             if root.path.startswith(path + "/"):
                 return False
@@ -321,11 +342,3 @@ def _below(path: str, root: str) -> str | None:
         return ""
     prefix = root if root.endswith("/") else root + "/"
     return path[len(prefix) :] if path.startswith(prefix) else None
-
-
-def _gitignore_of(directory: str) -> Ignored:
-    try:
-        with open(os.path.join(directory, ".gitignore"), encoding="utf-8", errors="replace") as file:
-            return read_gitignore(file)
-    except OSError:  # most directories have none
-        return NOTHING

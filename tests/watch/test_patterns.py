@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devproxy.watch.patterns import Ignored, is_noise, parse_glob, read_gitignore
+from devproxy.watch.patterns import is_noise, parse_glob
 
 
 @pytest.mark.parametrize(
@@ -79,15 +79,3 @@ def test_noise_never_counts(path: str) -> None:
 @pytest.mark.parametrize("path", ["main.py", "src/a.css", "my_node_modules/x.js", "gitlog.txt", "49130", ".env"])
 def test_ordinary_files_are_no_noise(path: str) -> None:
     assert not is_noise(path.split("/"))
-
-
-def test_plain_directory_names_of_a_gitignore_are_read() -> None:
-    ignored = read_gitignore(["# comment\n", "\n", "coverage/\n", "/tmp\n", "*.log\n", "a/b\n", "!keep\n"])
-    assert ignored == Ignored(frozenset({"coverage"}), frozenset({"tmp"}))
-    assert is_noise(("src", "coverage", "x.html"), ignored)
-    assert is_noise(("tmp", "x"), ignored)
-    assert not is_noise(("src", "tmp", "x"), ignored)
-
-
-def test_a_gitignored_name_of_a_file_still_counts() -> None:
-    assert not is_noise(("coverage",), Ignored(anywhere=frozenset({"coverage"})))

@@ -102,6 +102,45 @@ def test_what_gitignore_names_is_not_told(tmp_path: Path) -> None:
     run(scenario())
 
 
+def test_a_gitignored_file_is_told_to_who_names_it_or_asks_for_all(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / ".git").mkdir()
+        (tmp_path / ".gitignore").write_text("*.env\n/out/*.js\n")
+        (tmp_path / "out").mkdir()
+        async with watching(tmp_path) as (seen, watcher):
+            by_name, all_of_it = Seen(), Seen()
+            watcher.add(tmp_path, ["local.env"], QUIET_MS, by_name.bursts.put_nowait)
+            watcher.add(tmp_path / "out", ["**"], QUIET_MS, all_of_it.bursts.put_nowait, gitignored=True)
+            await watcher.started.wait()
+            for name in ("local.env", "out/a.js", "out/a.css"):
+                (tmp_path / name).write_text("x")
+            assert await seen.next() == {tmp_path / "out/a.css"}
+            assert await by_name.next() == {tmp_path / "local.env"}
+            assert await all_of_it.next() == {tmp_path / "out/a.js", tmp_path / "out/a.css"}
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("poll", [False, True], ids=["listening", "polling"])
+def test_a_gitignore_of_a_folder_above_is_read_again_when_it_comes_and_when_it_changes(
+    tmp_path: Path, poll: bool
+) -> None:
+    async def scenario() -> None:
+        (tmp_path / ".git").mkdir()
+        (tmp_path / "api").mkdir()
+        async with watching(tmp_path / "api", poll=poll) as (seen, watcher):
+            for ignored in ("a", "b"):
+                watcher.started.clear()
+                (tmp_path / ".gitignore").write_text(f"{ignored}.py\n# {ignored * 9}\n")
+                async with asyncio.timeout(10):
+                    await watcher.started.wait()
+                for name in ("a", "b"):
+                    (tmp_path / f"api/{name}.py").write_text(ignored)
+                assert {path.name for path in await seen.next()} == {"a.py", "b.py"} - {f"{ignored}.py"}
+
+    run(scenario())
+
+
 def test_a_deleted_file_is_told(tmp_path: Path) -> None:
     async def scenario() -> None:
         (tmp_path / "a.txt").write_text("1")
