@@ -21,6 +21,9 @@ from devproxy.paths import make_state_dir
 LISTEN_SECONDS: Final = 30.0
 POLL_SECONDS: Final = 0.03
 
+END_SECONDS: Final = 30.0
+"""How long a session that no longer listens may take to end what it started."""
+
 
 def start_detached(
     root: Path,
@@ -51,7 +54,9 @@ def start_detached(
             started = start_stopped(client, named(read_project(root)[0].services, services, profiles))
             status = client.get("/api/status")
         if wait is not None:
-            status = wait_ready(client, wait, hint=STAYS)
+            status = _ready(client, wait, root, process)
+    if process is not None:
+        process.returncode = 0  # it lives on without us
     if as_json:
         print_json(status)
     else:
@@ -89,9 +94,17 @@ def _listening(client: Client, root: Path, process: "subprocess.Popen[bytes] | N
                 raise ServiceFailed(f"devproxy did not listen within {LISTEN_SECONDS:g} s") from None
             time.sleep(POLL_SECONDS)
         else:
-            if process is not None:
-                process.returncode = 0  # it lives on without us
             return status
+
+
+def _ready(client: Client, wait: float, root: Path, process: "subprocess.Popen[bytes] | None") -> dict[str, Any]:
+    """Wait until all is ready; if the session ends instead (a program is missing), say what it said."""
+    try:
+        return wait_ready(client, wait, hint=STAYS)
+    except NoSession:
+        if process is None:
+            raise
+        raise _failure(root, process.wait(END_SECONDS)) from None
 
 
 def _failure(root: Path, code: int) -> ServiceFailed:

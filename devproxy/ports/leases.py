@@ -24,13 +24,13 @@ FLOCK = struct.Struct("qqihh" if sys.platform == "darwin" else "hhqqi")
 class Leases:
     """The ports that this process has taken and not given back.
 
+    Args: folder: the same one for every devproxy of this user; its file is left there, empty.
     Owns: the open file. It must be the only one of the process: closing any other would drop our locks.
     """
 
-    def __init__(self, state_home: Path) -> None:
+    def __init__(self, folder: Path) -> None:
         """Raises: OSError."""
-        state_home.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._file = os.open(state_home / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        self._file = os.open(folder / FILE, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
     def take(self, port: int) -> bool:
         """Take a port that no other devproxy has taken; False if one has. What is ours already stays so."""

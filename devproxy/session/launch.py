@@ -76,7 +76,7 @@ class Launch:
         self.port: int = self.sockets[0].getsockname()[1]
         self.origin = f"http://localhost:{self.port}"
         self.custody = Custody(place.state, config.root, place.id, self.say)
-        self.leases = Leases(paths.state_home())
+        self.leases = Leases(paths.runtime_dir())
         self.claims = Claims(
             config.root,
             config.services,

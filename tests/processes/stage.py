@@ -18,7 +18,7 @@ from devproxy.config.selection import select
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log
 from devproxy.logs.records import Record, records_of
-from devproxy.paths import state_home
+from devproxy.paths import runtime_dir, state_home
 from devproxy.ports import family
 from devproxy.ports.leases import Leases
 from devproxy.ports.memory import Memory
@@ -96,7 +96,7 @@ class Stage:
         self.watchers: list[Callable[[], None]] = []
         self._link = GuardLink(f"{MARKER}={self.session}")
         self._not_ours = {self._link.pid, *family.children(os.getpid())}  # what other tests have started
-        self._leases, memory = Leases(state_home()), Memory(state_home(), root)
+        self._leases, memory = Leases(runtime_dir()), Memory(state_home(), root)
         movable = [each.name for each in specs if each.port == "auto"]
         self._claims = claims = Claims(
             root, specs, movable, Manners(), self.log.say, leases=self._leases, memory=memory

@@ -11,7 +11,7 @@ import pytest
 
 from devproxy.config.model import Service
 from devproxy.errors import PortHeld
-from devproxy.paths import make_state_dir, state_home
+from devproxy.paths import make_state_dir, runtime_dir
 from devproxy.ports import identity, records
 from devproxy.ports.facts import Judged
 from devproxy.ports.leases import Leases
@@ -64,7 +64,7 @@ def api(root: Path, port: object, name: str = "api") -> Service:
 @pytest.fixture(autouse=True)
 def leases(own_folders: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Leases]:
     """This process's leases."""
-    leases = Leases(state_home())
+    leases = Leases(runtime_dir())
     monkeypatch.setattr(Claiming, "leases", leases, raising=False)
     yield leases
     leases.close()
@@ -316,7 +316,7 @@ import sys
 from pathlib import Path
 from devproxy.config.model import Service
 from devproxy.errors import PortHeld
-from devproxy.paths import make_state_dir, state_home
+from devproxy.paths import make_state_dir, runtime_dir, state_home
 from devproxy.ports.leases import Leases
 from devproxy.ports.memory import Memory
 from devproxy.session.claims import Claims, Manners
@@ -327,7 +327,7 @@ port = "auto" if sys.argv[2] == "auto" else int(sys.argv[2])
 movable = ["api"] if sys.argv[3] == "movable" else []
 service = Service("api", "backend", root, command="true", port=port)
 memory = Memory(make_state_dir(root), root)
-claims = Claims(root, [service], movable, Manners(), lambda _: None, leases=Leases(state_home()), memory=memory)
+claims = Claims(root, [service], movable, Manners(), lambda _: None, leases=Leases(runtime_dir()), memory=memory)
 print("ready", flush=True)
 sys.stdin.readline()
 try:

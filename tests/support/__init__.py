@@ -48,8 +48,11 @@ def run(coroutine: Coroutine[Any, Any, T], within: float = 30.0) -> T:
         return runner.run(bounded())
 
 
+_handed_out: set[int] = set()
+
+
 def free_port() -> int:
-    """A port that nothing listens on at this moment, on either loopback family."""
+    """A port that nothing listens on at this moment, on either loopback family; never the same one twice."""
     while True:
         with socket.socket(socket.AF_INET) as four, socket.socket(socket.AF_INET6) as six:
             four.bind(("127.0.0.1", 0))
@@ -58,4 +61,6 @@ def free_port() -> int:
                 six.bind(("::1", port))
             except OSError:
                 continue
-            return port
+            if port not in _handed_out:
+                _handed_out.add(port)
+                return port
