@@ -74,6 +74,8 @@ def _cover_root(root: Root, layout: Layout) -> None:
 
 def _is_clean(directory: str, ignored: Ignores, layout: Layout, depth: int) -> bool:
     """Whether `directory` holds no ignored one; if it does, cover the clean parts of it."""
+    if not os.access(directory, os.R_OK | os.X_OK):
+        return False  # inotify would refuse it, and we would poll all the rest
     children, has_ignored = _subdirectories(directory, ignored)
     clean = []
     if depth < MAX_DEPTH:

@@ -58,7 +58,7 @@ class KernelSource:
         from watchfiles._rust_notify import RustNotify, WatchfilesRustInternalError
 
         try:
-            notify = RustNotify(self._paths, False, False, 0, self._recursive, True)
+            notify = RustNotify(self._paths, False, False, 0, self._recursive, False)
         except FileNotFoundError as error:
             self._opened("vanished", str(error))
             return

@@ -32,7 +32,7 @@ asyncio.run(scene())
 """
 
 
-@pytest.mark.parametrize(("limit", "number"), [("max_inotify_instances", 0)])
+@pytest.mark.parametrize(("limit", "number"), [("max_inotify_watches", 5), ("max_inotify_instances", 0)])
 def test_a_refusal_is_one_warning_that_names_the_setting_and_changes_are_seen_all_the_same(
     tmp_path: Path, limit: str, number: int
 ) -> None:
