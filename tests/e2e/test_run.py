@@ -240,7 +240,8 @@ def test_on_a_terminal_ctrl_c_reaches_the_command_once_and_the_services_stop_aft
         shell.type("\x03")
         shell.see("SIGINT")
         [command] = [one for one in living(own_folders) if one.cmdline() == [sys.executable, "command.py"]]
-        assert command.terminal() is not None
+        # Not psutil's terminal(): that one remembers which terminals there were when it was first asked.
+        assert Path(f"/proc/{command.pid}/stat").read_text().rsplit(")", 1)[1].split()[4] != "0"  # tty_nr, proc(5)
         command.terminate()
         shell.see("status=9")
         assert len(re.findall(r"^.*SIGINT", shell.text, re.MULTILINE)) == 1

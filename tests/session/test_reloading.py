@@ -154,7 +154,7 @@ def test_folders_watches_and_readiness_follow(tmp_path: Path, devproxy: Start) -
         (tmp_path / "two" / "index.html").write_text("<p>changed</p>")
         assert next(line for line in lines if line == "event: reload")
     (tmp_path / "extra.py").write_text("x = 1\n")
-    session.wait_for("api: extra.py saved")
+    session.wait_for("api: extra.py")  # perhaps with what was written just before the reload
 
 
 def test_without_a_config_the_project_is_looked_at_again(tmp_path: Path, devproxy: Start) -> None:
