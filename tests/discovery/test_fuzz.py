@@ -145,4 +145,4 @@ def test_long_lines_of_repeated_signs_are_read_in_linear_time(project):
     root = project(files)
     begun = monotonic()
     discover(root, environ={})
-    assert monotonic() - begun < 5
+    assert monotonic() - begun < 30  # a second; what is quadratic takes minutes

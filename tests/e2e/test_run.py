@@ -1,6 +1,5 @@
 """`devproxy run -- CMD`: a command with the whole project around it."""
 
-import contextlib
 import json
 import os
 import re
@@ -15,7 +14,7 @@ import pytest
 
 from tests.e2e.test_terminal import terminal
 from tests.support import free_port, until
-from tests.support.devproxy import COMMAND, RunningDevproxy, living
+from tests.support.devproxy import COMMAND, RunningDevproxy, assert_none_left, kill_all, living
 from tests.support.services import PYTHON, write_config, write_procfile
 
 Done = subprocess.CompletedProcess[str]
@@ -54,12 +53,7 @@ def run(own_folders: Path) -> Iterator[Run]:
         )
 
     yield command
-    with contextlib.suppress(AssertionError):
-        until(lambda: not living(own_folders), within=2)
-    left = living(own_folders)
-    for process in left:
-        process.kill()
-    assert left == []
+    assert_none_left(own_folders)
 
 
 @pytest.fixture
@@ -86,8 +80,7 @@ def started(own_folders: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=10)
-    for left in living(own_folders):
-        left.kill()
+    kill_all(living(own_folders))
 
 
 def test_the_command_runs_when_all_is_ready_and_its_output_and_code_are_ours(tmp_path: Path, run: Run) -> None:
@@ -196,7 +189,7 @@ def test_ctrl_c_before_it_is_ready_ends_everything(tmp_path: Path, own_folders: 
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=20)
     assert (process.returncode, out) == (-signal.SIGINT, b"")
-    until(lambda: living(own_folders) == [], within=2)  # its guard, too, if it was only just begun
+    until(lambda: living(own_folders) == [])  # its guard, too, if it was only just begun
 
 
 def test_down_from_elsewhere_ends_the_command_first(
@@ -218,7 +211,7 @@ def test_when_we_are_killed_nothing_is_left_of_the_command_either(
     process = started(tmp_path, "sh", "-c", "setsid sleep 600 & echo CMD is here; sleep 600; true")
     assert len(living(own_folders)) >= 5  # we, the guard, web, sh, two sleeps
     process.kill()
-    until(lambda: living(own_folders) == [], within=2)
+    until(lambda: living(own_folders) == [])
 
 
 def test_what_the_command_leaves_in_the_background_ends_with_the_run(tmp_path: Path, run: Run) -> None:

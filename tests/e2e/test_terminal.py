@@ -15,7 +15,7 @@ import pyte
 
 from devproxy.processes.child import Child, Command, spawn
 from tests.support import free_port, until
-from tests.support.devproxy import is_alive
+from tests.support.devproxy import is_alive, kill_all
 
 # No shell's loop: a shell may be caught in vfork(2), where it waits for its stopped child and is not stopped.
 TICK = "import time\nprint('ticker is here', flush=True)\nwhile True: time.sleep(0.05); print('tick', flush=True)\n"
@@ -93,8 +93,8 @@ def terminal(project: Path, services: Mapping[str, str] = SERVICES) -> Iterator[
     finally:
         if child.outputs:
             shell.close()
-        for process in psutil.Process(child.pid).children(recursive=True) if psutil.pid_exists(child.pid) else ():
-            process.kill()
+        if psutil.pid_exists(child.pid):
+            kill_all(psutil.Process(child.pid).children(recursive=True))
         child.signal_group(9)
         os.waitpid(child.pid, 0)
 

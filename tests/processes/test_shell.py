@@ -85,7 +85,7 @@ def test_what_a_line_runs_may_end_in_its_own_way(tmp_path: Path, line: str) -> N
         until(lambda: all((tmp_path / f"{name}-here").exists() for name in names))
         child.signal_group(signal.SIGTERM)
         until(lambda: os.waitpid(child.pid, os.WNOHANG)[0])
-        until(child.group_is_gone, within=2)
+        until(child.group_is_gone)
     finally:
         child.signal_group(signal.SIGKILL)
         child.close_output(next(iter(child.outputs)))

@@ -124,7 +124,7 @@ def test_all_of_one_level_are_asked_at_once(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await asyncio.gather(stage.line("here", "deaf"), stage.line("here", "polite"))
         stopping = asyncio.create_task(stage.supervisor.stop_all())
-        await stage.state("stopped", "polite", within=3)
+        await stage.state("stopped", "polite")
         assert stage.supervisor.still_alive() == ["deaf"]
         stage.supervisor.hurry()
         await stopping

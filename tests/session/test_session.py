@@ -79,7 +79,7 @@ def test_a_sigkill_leaves_nothing_running_not_even_daemons(tmp_path: Path, devpr
     family = [*session.descendants(), psutil.Process(int(found[1]))]
     session.send(signal.SIGKILL)
     session.process.wait(5)
-    until(lambda: not any(is_alive(one) for one in family), within=2)
+    until(lambda: not any(is_alive(one) for one in family))
 
 
 def test_a_saved_file_restarts_who_watches_it_and_no_request_fails(tmp_path: Path, devproxy: Start) -> None:

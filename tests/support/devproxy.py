@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import urllib.request
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -159,9 +159,7 @@ class RunningDevproxy:
             raise AssertionError(f"{problem} within {within} s; it printed:\n{self.output}") from None
 
     def _kill(self) -> None:
-        for process in [*self.descendants(), psutil.Process(self.pid)]:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
+        kill_all([*self.descendants(), psutil.Process(self.pid)])
         self.process.wait(5)
 
 
@@ -194,3 +192,19 @@ def living(folders: Path) -> list[psutil.Process]:
             if ours and process.pid != os.getpid() and is_alive(process):
                 found.append(process)
     return found
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """SIGKILL each of them that has not ended by itself meanwhile."""
+    for process in processes:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
+def assert_none_left(folders: Path) -> None:
+    """Wait until nothing of the test's own `folders` runs; fail, and end it, if it stays."""
+    with contextlib.suppress(AssertionError):  # the assertion below names what is left
+        until(lambda: not living(folders))
+    left = living(folders)
+    kill_all(left)
+    assert left == []
