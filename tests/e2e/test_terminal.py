@@ -91,10 +91,10 @@ def terminal(project: Path, services: Mapping[str, str] = SERVICES) -> Iterator[
     try:
         yield shell
     finally:
+        family = psutil.Process(child.pid).children(recursive=True)  # while nothing makes the shell end
         if child.outputs:
             shell.close()
-        if psutil.pid_exists(child.pid):
-            kill_all(psutil.Process(child.pid).children(recursive=True))
+        kill_all(family)
         child.signal_group(9)
         os.waitpid(child.pid, 0)
 

@@ -306,7 +306,7 @@ async def talk_nonsense(front: RunningGateway, chance: random.Random) -> None:
     reader, writer = await front.open()
     data = mutated(chance)
     try:
-        while data:
+        while data and not writer.is_closing():  # refused in the middle of it
             cut = chance.choice((1, 10, len(data)))
             writer.write(data[:cut])
             data = data[cut:]
