@@ -9,7 +9,7 @@ Words:
 
 Files:
     probe      is a port free, take it, choose one (standard library only: start-up waits for it)
-    table      LISTEN sockets and who has them; table_linux, table_darwin read them
+    table      LISTEN sockets and who has them; table_linux (by sockets_linux), table_darwin read them
     holdings   which process has which of them, how many connections wait there; holdings_linux, holdings_darwin
     identity   the same process or another one; identity_linux, identity_darwin read it
     signals    a signal to an identity, never to a pid that was reused

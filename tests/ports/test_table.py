@@ -1,6 +1,5 @@
 import os
 import socket
-import sys
 
 import pytest
 
@@ -57,21 +56,6 @@ def test_a_process_that_is_gone_listens_nowhere(children: Children) -> None:
     process.kill()
     process.wait()
     assert table.tree_listeners(process.pid) == []
-
-
-@pytest.mark.skipif(sys.platform == "darwin", reason="reads /proc")
-def test_only_listen_lines_of_the_kernels_table_count() -> None:
-    from devproxy.ports.table_linux import parse
-
-    lines = [
-        "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n",
-        "   0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000 0 4242 1 0 100\n",
-        "   1: 0100007F:1F90 0100007F:D2F0 01 00000000:00000000 00:00000000 00000000  1000 0 4243 1 0 20\n",
-        "   2: 0100007F:1F90 0100007F:D2F2 06 00000000:00000000 03:00001770 00000000     0        0 0 3 0\n",
-        "torn",
-    ]
-    if sys.byteorder == "little":
-        assert parse(lines, 4) == {"4242": (8080, "127.0.0.1", 4, 1000)}
 
 
 LSOF = """\

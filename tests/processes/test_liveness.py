@@ -284,17 +284,3 @@ def test_a_holding_tells_how_many_connections_wait_and_whether_it_is_still_held(
             assert [one.waiting for one in holdings([os.getpid()], [port])] == [0]
         assert holdings([os.getpid()], [1]) == []
     assert not is_held(holding)
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="how Linux tells it")
-def test_without_sock_diag_the_same_is_read_from_proc(monkeypatch: pytest.MonkeyPatch) -> None:
-    from devproxy.ports import holdings_linux
-
-    with socket.create_server(("::1", 0), family=socket.AF_INET6) as server:
-        port = server.getsockname()[1]
-        with socket.create_connection(server.getsockname()[:2]):
-            told = holdings([os.getpid()], [port])
-            monkeypatch.setattr(holdings_linux, "SOCK_DIAG", 31)
-            read = holdings([os.getpid()], [port])
-    assert told == read
-    assert [one.waiting for one in told] == [one.waiting for one in read] == [1]
