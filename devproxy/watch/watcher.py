@@ -5,8 +5,11 @@
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 from devproxy.watch.gitignore import NAME, Ignores, gitignore_of, nothing
 from devproxy.watch.layout import Layout, Root, lay_out, walk_files
@@ -34,6 +37,9 @@ SETTLE_SECONDS = 0.05
 # A source that is replaced may still hold changes from before the new one listened: watchfiles groups
 # for up to 50 ms, and forgets what it holds when it is closed.
 DRAIN_SECONDS = 0.06
+
+# What the kernel dates inodes by on Linux: CLOCK_REALTIME_COARSE, which is some milliseconds behind clock_gettime(2).
+INODE_CLOCK: Final = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 
 Callback = Callable[[frozenset[Path]], None]
 
@@ -65,6 +71,7 @@ class Subscription:
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._targets: tuple[tuple[str, str, Glob, Ignores], ...] = ()
+        self._since_ns = time.clock_gettime_ns(INODE_CLOCK)
 
     def refresh(self) -> list[Root]:
         """Read .gitignore again and resolve the globs' roots; return the roots to listen on."""
@@ -92,6 +99,10 @@ class Subscription:
             if not below or not ignored(path, False):  # a glob that names the file itself means it
                 return Path(named, below)
         return None
+
+    def is_news(self, path: str) -> bool:
+        """Whether a change that an older source tells of came after the subscription."""
+        return _changed_ns(path) >= self._since_ns
 
     def arrived(self, paths: set[Path]) -> None:
         """Add to the burst; it is handed over after the quiet period."""
@@ -127,6 +138,10 @@ class Subscription:
         self._callback(burst)
 
 
+Listened = frozenset[Subscription]
+"""Those who were there before a source was opened: all that it tells is news to them."""
+
+
 class Watcher:
     """Tells subscribers which files changed, once a burst.
 
@@ -143,7 +158,7 @@ class Watcher:
         self._layout = Layout()
         self._sources: list[KernelSource | PollSource] = []
         self._again = asyncio.Event()
-        self._appeared: set[str] = set()
+        self._appeared: dict[str, Listened] = {}
         self._running = False
         self.started = asyncio.Event()  # set once changes are seen; cleared when a subscriber is added
 
@@ -158,7 +173,8 @@ class Watcher:
     ) -> Subscription:
         """Subscribe to files below `directory`; the callback runs on the event loop, once a burst.
 
-        A root that does not exist is waited for. gitignored: files that .gitignore names count, too.
+        What changed before is not told. A root that does not exist is waited for. gitignored: files that .gitignore
+        names count, too.
         Callable before and while `run` runs.
         """
         subscription = Subscription(
@@ -182,9 +198,9 @@ class Watcher:
             while True:
                 self.started.clear()
                 self._again.clear()
-                appeared, self._appeared = self._appeared, set()
+                appeared, self._appeared = self._appeared, {}
                 if not await self._listen():
-                    self._appeared |= appeared
+                    self._appeared = appeared | self._appeared
                     await asyncio.sleep(SETTLE_SECONDS)
                     continue
                 if appeared:
@@ -223,13 +239,13 @@ class Watcher:
         return {failure for _ in self._sources if (failure := await answers.get()) is not None}
 
     def _makers(self, answers: asyncio.Queue[Failure | None]) -> list[Callable[[], KernelSource | PollSource]]:
-        loop = asyncio.get_running_loop()
+        loop, listened = asyncio.get_running_loop(), frozenset(self._subscriptions)
 
         def opened(failure: Failure | None, message: str) -> None:
             loop.call_soon_threadsafe(self._opened, answers, failure, message)
 
         def changed(changes: list[Change]) -> None:
-            loop.call_soon_threadsafe(self._arrived, *self._sort(changes))
+            loop.call_soon_threadsafe(self._arrived, *self._sort(changes, listened), listened)
 
         if self._polling:
             roots = self._roots
@@ -264,28 +280,38 @@ class Watcher:
     def _refresh(self) -> list[Root]:
         return [root for subscription in self._subscriptions for root in subscription.refresh()]
 
-    def _sort(self, changes: list[Change]) -> tuple[dict[Subscription, set[Path]], set[str]]:
+    def _sort(self, changes: list[Change], listened: Listened) -> tuple[dict[Subscription, set[Path]], set[str]]:
         """Who is to be told what; and the paths because of which the layout must be made anew."""
-        paths: set[str] = set()
+        paths: dict[str, str] = {}  # and what was told of: itself, or the directory that it came with
         moved: set[str] = set()
         for change, path in changes:
             if self._changes_layout(change, path):
                 moved.add(path)
             if change == DELETED or not os.path.isdir(path):
-                paths.add(path)
+                paths[path] = path
             elif change == ADDED and not self._is_noise(path):
                 # A new directory's first files may be older than the watch on it.
-                paths.update(walk_files(path))
-        return self._for_whom(paths), moved
+                paths.update(dict.fromkeys(walk_files(path), path))
+        return self._for_whom(paths, listened), moved
 
-    def _sort_appeared(self, appeared: Iterable[str]) -> dict[Subscription, set[Path]]:
+    def _sort_appeared(self, appeared: Mapping[str, Listened]) -> dict[Subscription, set[Path]]:
         """What is in the places because of which the layout was made anew: all of it counts as changed."""
-        return self._for_whom({file for path in appeared for file in walk_files(path)})
+        found: dict[Subscription, set[Path]] = {}
+        for path, listened in appeared.items():
+            for subscription, hits in self._for_whom(dict.fromkeys(walk_files(path), path), listened).items():
+                found.setdefault(subscription, set()).update(hits)
+        return found
 
-    def _for_whom(self, paths: set[str]) -> dict[Subscription, set[Path]]:
+    def _for_whom(self, paths: Mapping[str, str], listened: Listened) -> dict[Subscription, set[Path]]:
         found: dict[Subscription, set[Path]] = {}
         for subscription in self._subscriptions:
-            if hits := {hit for path in paths if (hit := subscription.match(path)) is not None}:
+            hits = {
+                hit
+                for path, told in paths.items()
+                if (hit := subscription.match(path)) is not None
+                and (subscription in listened or subscription.is_news(told))
+            }
+            if hits:
                 found[subscription] = hits
         return found
 
@@ -315,12 +341,12 @@ class Watcher:
 
     # Back on the event loop.
 
-    def _arrived(self, found: dict[Subscription, set[Path]], moved: set[str]) -> None:
+    def _arrived(self, found: dict[Subscription, set[Path]], moved: set[str], listened: Listened) -> None:
         if not self._running:
             return
         if moved:
             # Bursts wait until the new places have been looked at, or a page would reload twice.
-            self._appeared |= moved
+            self._appeared |= dict.fromkeys(moved, listened)
             self.started.clear()
             self._again.set()
         self._deliver(found)
@@ -342,3 +368,12 @@ def _below(path: str, root: str) -> str | None:
         return ""
     prefix = root if root.endswith("/") else root + "/"
     return path[len(prefix) :] if path.startswith(prefix) else None
+
+
+def _changed_ns(path: str) -> int:
+    """When a file was changed, moved or, if it is gone, what held it."""
+    while True:
+        try:
+            return os.lstat(path).st_ctime_ns
+        except OSError:
+            path = os.path.dirname(path)

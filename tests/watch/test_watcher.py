@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from devproxy.watch import Watcher
-from devproxy.watch.watcher import MAX_BURST_SECONDS
-from tests.support import run
+from devproxy.watch.watcher import INODE_CLOCK, MAX_BURST_SECONDS
+from tests.support import run, until
 
 QUIET_MS = 30
 
@@ -298,5 +298,55 @@ def test_a_storm_of_20000_changes_is_one_burst(tmp_path: Path) -> None:
                 storm |= await seen.next()
                 bursts += 1
             assert bursts <= 1 + (time.monotonic() - began) // MAX_BURST_SECONDS
+
+    run(scenario())
+
+
+@pytest.mark.parametrize("kind", ["changed", "new", "gone", "folder"])
+def test_what_changed_before_a_subscription_is_not_told_to_it(tmp_path: Path, kind: str) -> None:
+    """Somebody else listens there already, and has not been told of it yet."""
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app/a.py").write_text("1")
+
+    def change() -> None:
+        match kind:
+            case "changed":
+                (tmp_path / "app/a.py").write_text("2")
+            case "gone":
+                (tmp_path / "app/a.py").unlink()
+            case "new":
+                (tmp_path / "app/b.py").write_text("1")
+            case "folder":
+                (tmp_path / "app/new").mkdir()
+                (tmp_path / "app/new/c.py").write_text("1")
+
+    async def scenario() -> None:
+        async with watching(tmp_path) as (seen, watcher):
+            change()
+            now = time.clock_gettime_ns(INODE_CLOCK)
+            until(lambda: time.clock_gettime_ns(INODE_CLOCK) > now)  # a tick of the kernel's; the loop stands still
+            late = Seen()
+            watcher.add(tmp_path, ["app/**/*.py"], QUIET_MS, late.bursts.put_nowait)
+            await seen.next()
+            await watcher.started.wait()
+            (tmp_path / "app/last.py").write_text("1")
+            assert await late.next() == {tmp_path / "app/last.py"}
+
+    run(scenario())
+
+
+def test_what_changes_after_a_subscription_is_told_though_only_others_listen_yet(tmp_path: Path) -> None:
+    async def scenario() -> None:
+        (tmp_path / "old").mkdir()
+        (tmp_path / "old/b.py").write_text("1")
+        (tmp_path / "a.py").write_text("1")
+        async with watching(tmp_path) as (_, watcher):
+            late = Seen()
+            watcher.add(tmp_path, ["**/*.py"], QUIET_MS, late.bursts.put_nowait)
+            (tmp_path / "a.py").write_text("2")
+            (tmp_path / "old").rename(tmp_path / "new")  # what is in it is as old as before
+            told = set(await late.next())
+            while not told >= {tmp_path / "a.py", tmp_path / "new/b.py"}:
+                told |= await late.next()
 
     run(scenario())
