@@ -73,7 +73,7 @@ class Supervisor:
         new = [name for name, service in listed.items() if self.services.get(name) is not service]
         leaving = [service for name, service in self.services.items() if listed.get(name) is not service]
         again = [name for name in restarts if _is_up(listed[name].life)]
-        are_gone = _end_of([*leaving, *(listed[name] for name in again)])
+        are_gone = _end_of([*self._leaving, *leaving, *(listed[name] for name in again)])
         selected = selection.wanted & ({*new} | listed.keys() - self._selection.wanted)
         begin = [name for name in listed if name in selected and not _is_up(listed[name].life)]
         self.services, self._selection = listed, selection

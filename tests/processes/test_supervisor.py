@@ -330,6 +330,23 @@ def test_who_is_new_takes_the_port_of_who_is_gone(tmp_path: Path) -> None:
     assert ("new", "crashed") not in stage.states
 
 
+def test_one_that_left_and_comes_back_begins_when_its_last_process_is_gone(tmp_path: Path) -> None:
+    it, other = (
+        spec(tmp_path, python(STAY, "SIGTERM"), stop=Stop(grace_seconds=0.5)),
+        spec(tmp_path, "sleep 600", "other"),
+    )
+
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        pid = pid_of(stage, "it")
+        stage.adopt(other)
+        stage.adopt(it, other)
+        await auntil(lambda: stage.it.child is not None)
+        assert not alive(pid)
+
+    play(scene, it, other)
+
+
 def test_who_depends_on_one_that_restarts_too_waits_for_its_new_process(tmp_path: Path) -> None:
     db = spec(tmp_path, "echo up; sleep 600", "db", ready=Ready(log="up"))
     api = spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"})
