@@ -61,7 +61,10 @@ def _words(
             if life.awaits is None:
                 return f"{name} has crashed", why, f"Start it again: `devproxy restart {name}`."
             follows = next_words(life)
-            return f"{name} has crashed", why, f"{follows[0].upper()}{follows[1:]}. {restart}"
+            follows = f"{follows[0].upper()}{follows[1:]}"
+            if life.is_braked:  # "… or to be restarted", it says already
+                return f"{name} has crashed", why, f"{follows}: `devproxy restart {name}`."
+            return f"{name} has crashed", why, f"{follows}. {restart}"
         case "failing":
             return f"{name} is failing", life.reason, restart
         case "stopped" if not life.generation:

@@ -70,6 +70,13 @@ def test_a_crash_that_waits_for_a_save_says_so() -> None:
     assert crash.hint.startswith("It starts again when a file is saved.")
 
 
+def test_a_crash_loop_that_is_braked_says_what_ends_it_once() -> None:
+    crash = told(Life(state="crashed", exit=Exit(code=1), awaits="save", deaths=3))
+    assert crash.hint == (
+        "After 3 crashes in a row it waits for the next save of a file, or to be restarted: `devproxy restart api`."
+    )
+
+
 def test_a_crash_for_good_says_how_to_start_it() -> None:
     assert told(Life(state="crashed", exit=Exit(code=1))).hint == "Start it again: `devproxy restart api`."
 
