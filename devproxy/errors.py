@@ -25,6 +25,11 @@ class DevproxyError(Exception):
         self.message = message
         self.hint = hint
 
+    @property
+    def in_words(self) -> str:
+        """The message and what to do next, on one line."""
+        return f"{self.message} ({self.hint})" if self.hint else self.message
+
 
 class UsageError(DevproxyError):
     """The command line or the project asks for something that makes no sense."""

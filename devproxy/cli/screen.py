@@ -137,7 +137,7 @@ class Screen:
         kind_width = max((len(self._kind(one.name, one.kind)) for one in status.services), default=0)
         for one in status.services:
             service = session.supervisor.services.get(one.name)
-            seconds = service.ready_seconds if service is not None else None
+            seconds = service.health.ready_seconds if service is not None else None
             state = f"{one.state} in {seconds:.1f} s" if one.state == "ready" and seconds is not None else one.state
             where = f":{one.port}" if one.port and service is not None else ""
             dot = paint("●", DOTS.get(one.state, "33"), colored=self._colored)

@@ -7,30 +7,21 @@ Everything happens in the loop's thread. The first children are started before t
 
 import asyncio
 import random
-import re
 import signal
 import time
-from collections.abc import Callable, Collection, Coroutine, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any, Final
 
 from devproxy.config import model
 from devproxy.errors import DevproxyError, MissingProgram
-from devproxy.errors import PortHeld as HeldError
 from devproxy.logs.records import Record
-from devproxy.logs.tracebacks import last_traceback
-from devproxy.ports.probe import is_free
-from devproxy.ports.table import listening_ports
-from devproxy.processes import ending
-from devproxy.processes.child import Child, Command
-from devproxy.processes.contested import ports_in_use
+from devproxy.processes import claiming, missing
+from devproxy.processes.child import Child
 from devproxy.processes.environment import Environment
+from devproxy.processes.health import Health
 from devproxy.processes.lifecycle import (
-    NOT_RUNNABLE,
-    STABLE_SECONDS,
     AwaitPort,
-    BecameReady,
-    BecameUnready,
     Begin,
     Effect,
     EndTree,
@@ -40,7 +31,6 @@ from devproxy.processes.lifecycle import (
     FreePort,
     Life,
     PortFree,
-    PortHeld,
     PortReleased,
     Probe,
     Reload,
@@ -55,50 +45,18 @@ from devproxy.processes.lifecycle import (
     StopAsked,
     step,
 )
-from devproxy.processes.liveness import Liveness, listening_late
-from devproxy.processes.missing import not_found
-from devproxy.processes.probe_command import Outcome, run_probe
-from devproxy.processes.readiness import Address, NotReady, Readiness, Subject, addresses_of, is_declared, wait_ready
-from devproxy.processes.readiness import Probe as Probing
-from devproxy.processes.reaper import Reaper
-from devproxy.processes.start import Source, Started, Starter
+from devproxy.processes.outputs import Outputs
+from devproxy.processes.readiness import is_declared
+from devproxy.processes.running import Running
+from devproxy.processes.start import Started
+from devproxy.processes.surroundings import Surroundings
 from devproxy.processes.terminal import Terminal
 from devproxy.processes.tree import Tree
-from devproxy.processes.unfinished import Unfinished
 
 JITTER: Final = 0.2
 
 CAUSES: Final = (Begin, RestartAsked, Saved, RetryDue, PortReleased)
 """The events that have a child started."""
-
-NOT_FOUND: Final = 127
-"""A shell's exit code for a command that it could not find."""
-
-PORT_POLL_SECONDS: Final = 1.0
-"""How often to look whether a port is released: nothing tells us, and nobody waits for it eagerly."""
-
-
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What all services of a session share.
-
-    printed: waits until a service prints a line that matches, past the log's line of this number; lines: what it
-    has printed since, or the last of it; claim: sees that a service's port binds and returns the port it gets,
-    raising DevproxyError if it cannot (`again`: its own child has just held it); clear: sees that another port
-    binds, which it insists on; held: says who has the ports of a service that has stopped, and that do not bind;
-    changed: called after each change of a life, with the life of before; asked: called when a service seems to
-    wait for an answer that nobody gives it.
-    """
-
-    starter: Starter
-    reaper: Reaper
-    printed: Callable[[str, re.Pattern[str], int], "Coroutine[Any, Any, None]"]
-    lines: Callable[[str, int], list[Record]]
-    claim: Callable[[model.Service, bool], int | None]
-    clear: Callable[[model.Service, int], None]
-    held: Callable[[Collection[int]], str]
-    changed: Callable[["Service", Life], None]
-    asked: Callable[["Service"], None]
 
 
 class Service:
@@ -109,34 +67,25 @@ class Service:
 
     def __init__(self, spec: model.Service, surroundings: Surroundings, *, listens: bool) -> None:
         self.spec = spec
-        self.port: int | None = None
-        self.addresses: tuple[Address, ...] = ()
-        self.note = ""
+        self.listens = listens  # that makes it ready, unless it says otherwise
+        self.life = Life(_rules(spec))
         self.since = time.time()  # when its state began
-        self.ready_seconds: float | None = None  # from spawn to ready, of this generation
         self.restarts = 0
         self.exited = 0.0  # when its process ended last
         self.cause: Event | None = None  # what had it started last
-        self.environment: Environment | None = None  # of the child started last
-        self.child: Child | None = None
-        self.terminal = Terminal(surroundings.starter.size)
-        self._tree: Tree | None = None  # of the child; when it has done its work, what it has left behind
+        self.port: int | None = None
         self.gate: Callable[[], Coroutine[Any, Any, None]] | None = None  # awaited before it claims its port
-        self.life = Life(_rules(spec))
+        self.environment: Environment | None = None  # of the child started last
+        self.first_line = 0  # of that child: every line after this one
+        self.terminal = Terminal(surroundings.starter.size)
+        self.health = Health(surroundings, self.tell, lambda: surroundings.changed(self, self.life))
         self._around = surroundings
-        self._listens = listens
         self._inbox: asyncio.Queue[Event] = asyncio.Queue()
         self._later: list[Callable[[], None]] = []  # what waits for the loop
         self._tasks: asyncio.TaskGroup | None = None
-        self._probe: asyncio.Task[None] | None = None
-        self._asking: Probing | None = None
+        self._running: Running | None = None  # when its child has done its work: what that has left behind
         self._retry: asyncio.TimerHandle | None = None
-        self._sources: Mapping[str, Source] = {}
-        self._unfinished: Mapping[str, Unfinished] = {}  # by stream, while a child runs
-        self._gone = asyncio.Event()
-        self._grace_ends = 0.0
         self._hurried = False
-        self.first_line = 0  # of this generation: every line after this one
         self._early: Started | DevproxyError | None = None  # started before there was a loop
         self._refusal: DevproxyError | None = None  # why the last child could not be started
 
@@ -147,14 +96,9 @@ class Service:
         self._inbox.put_nowait(event)
 
     @property
-    def listens(self) -> bool:
-        """Whether listening is what makes it ready, unless it says otherwise."""
-        return self._listens
-
-    @property
-    def answer(self) -> str | None:
-        """What its readiness probe got back so far; None: nobody asks, or nothing yet."""
-        return self._asking.failure() if self._asking is not None and self._asking.has_seen else None
+    def child(self) -> Child | None:
+        """The child that runs."""
+        return self._running.child if self._running is not None and not self._running.is_buried else None
 
     @property
     def retry_in(self) -> float | None:
@@ -166,17 +110,7 @@ class Service:
     @property
     def missing(self) -> MissingProgram | None:
         """What its very first start has failed of, if that is a program that is not there."""
-        life, name = self.life, self.spec.name
-        if life.state != "crashed" or life.generation != 1 or life.was_ready or life.exit is None:
-            return None
-        if self._refusal is not None:
-            found = self._refusal if isinstance(self._refusal, MissingProgram) else None
-            return found and MissingProgram(f"{name} cannot start: {found.message}", hint=found.hint)
-        if life.exit.code != NOT_FOUND:
-            return None
-        line = not_found(record.plain for record in self._around.lines(name, self.first_line))
-        hint = "install what is missing (npm install, pip install …), or correct the command"
-        return MissingProgram(f"{name} cannot start: {line}", hint=hint) if line is not None else None
+        return missing.program(self.spec.name, self.life, self._refusal, self._printed)
 
     @property
     def is_idle(self) -> bool:
@@ -203,28 +137,27 @@ class Service:
 
     def redeclare(self, spec: model.Service, *, listens: bool) -> None:
         """From now on it is declared so; a process that runs goes on as it was started, until it is restarted."""
-        self.spec, self._listens = spec, listens
+        self.spec, self.listens = spec, listens
         self.life = replace(self.life, rules=_rules(spec))
 
     def hurry(self) -> None:
         """End the grace period: kill what is being stopped, and give no grace to what is stopped from now on."""
         self._hurried = True
-        self._grace_ends = 0.0
-        if self._tree is not None and self.life.next is not None:
-            self._tree.signal(signal.SIGKILL)
+        if self._running is not None and self.life.next is not None:
+            self._running.hurry()
 
     def pause(self, number: signal.Signals) -> None:
         """Pass a job-control signal on to the whole tree."""
-        if self._tree is not None:
-            self._tree.signal(number)
+        if self._running is not None:
+            self._running.signal(number)
 
     async def run(self) -> None:
         """Own the service until cancelled."""
         try:
             async with asyncio.TaskGroup() as tasks:
                 self._tasks = tasks
-                if self.child is not None:
-                    self._adopt(self.child)
+                if self._running is not None:
+                    self._running.outputs.read()
                 later, self._later = self._later, []
                 for act in later:
                     act()
@@ -236,9 +169,9 @@ class Service:
     def _abandon(self) -> None:
         if self._retry is not None:
             self._retry.cancel()
-        if self._tree is not None:
-            self._tree.signal(signal.SIGKILL)
-            self._close_outputs(self._tree.child)
+        if self._running is not None:
+            self._running.signal(signal.SIGKILL)
+            self._running.outputs.close()
         self._tasks = None  # an exit that is heard of later begins nothing
 
     # -- the machine
@@ -287,11 +220,8 @@ class Service:
         if self.life.rules.finite and not is_declared(self.spec.ready):
             return  # a task is there for its end: it is done, or it has failed
         assert self._tasks is not None
-        self._probe = self._tasks.create_task(self._wait_ready(generation))
-
-    def _stop_probing(self) -> None:
-        if self._probe is not None:
-            self._probe.cancel()
+        if self._running is not None and not self._running.is_buried:
+            self.health.watch(self._tasks, self._running.started, generation, self.spec, listens=self.listens)
 
     def _retry_after(self, seconds: float, generation: int) -> None:
         spread = seconds * random.uniform(1 - JITTER, 1 + JITTER)
@@ -304,49 +234,26 @@ class Service:
             self.port = self._early.port if isinstance(self._early, Started) else None
             self.tell(PortFree(attempt))
         else:
-            self._begin(self._claim_in_thread(attempt, contested))
+            self._begin(self._claim(attempt, contested))
 
-    async def _claim_in_thread(self, attempt: int, contested: int | None) -> None:
-        """In a thread: finding out who holds a port, and waiting for it, takes a while."""
+    async def _claim(self, attempt: int, contested: int | None) -> None:
         if self.gate is not None:
             await self.gate()
             if self.life.state not in ("freeing", "restarting"):
                 return  # somebody stopped it meanwhile
         again = self.life.generation > 0 and contested is None
-        insisted_on = contested if contested != self.port else None  # it was given another one
-        try:
-            self.port = await asyncio.to_thread(self._around.claim, self.spec, again)
-            if insisted_on is not None:
-                await asyncio.to_thread(self._around.clear, self.spec, insisted_on)
-        except DevproxyError as error:
-            self.tell(PortHeld(attempt, _in_words(error), error.port if isinstance(error, HeldError) else None))
-        else:
-            self.tell(PortFree(attempt))
+        claimed = claiming.claim(self.spec, attempt, self._around, had=self.port, again=again, contested=contested)
+        self.port, answer = await claimed
+        self.tell(answer)
 
     async def _await_port(self, attempt: int, port: int) -> None:
-        """Looks at the table of sockets first: binding the port, even for a moment, could keep others from it."""
-        while self.life.attempt == attempt and self.life.awaits == "port":
-            await asyncio.sleep(PORT_POLL_SECONDS)
-            if port not in listening_ports() and is_free(port):
-                self.tell(PortReleased(attempt))
-                return
-
-    def _contested(self, exit_: Exit, lived: float) -> int | None:
-        """The port that it could not have, if it died of that: the child and all that came of it are gone, and yet
-        somebody listens on the port it was given, or on one that it complained about."""
-        life = self.life
-        if exit_.ok or exit_.code in NOT_RUNNABLE:
-            return None  # it did not come to want a port
-        if life.next is not None or life.was_ready or lived >= STABLE_SECONDS:
-            return None
-        named = ports_in_use(record.plain for record in self._around.lines(self.spec.name, self.first_line))
-        wanted = named if self.port is None else [self.port, *named]
-        return next((port for port in wanted if not is_free(port)), None)
+        if await claiming.released(port, lambda: self.life.attempt == attempt and self.life.awaits == "port"):
+            self.tell(PortReleased(attempt))
 
     # -- its child
 
     def _spawn(self, generation: int) -> None:
-        self.addresses, self.note, self.ready_seconds = (), "", None
+        self.health.forget()
         if generation > 1:
             self.restarts += 1
         early, self._early = self._early, None
@@ -356,100 +263,21 @@ class Service:
             started = error
         self._refusal = started if isinstance(started, DevproxyError) else None
         if isinstance(started, DevproxyError):
-            self.tell(SpawnFailed(generation, _in_words(started)))
+            self.tell(SpawnFailed(generation, started.in_words))
             return
-        self.child = child = started.child
-        session, is_child = self._around.starter.session, self._around.reaper.is_watched
-        self._tree = Tree(child, service=self.spec.name, session=session, is_child=is_child)
-        self._grace_ends = 0.0  # who has not been asked to end has none
-        self.environment, self._sources, self.first_line = started.environment, started.sources, started.first_line
-        self._around.reaper.watch(child.pid, lambda exit_: self._on_exit(child, generation, exit_))
+        child, around = started.child, self._around
+        tree = Tree(child, service=self.spec.name, session=around.starter.session, is_child=around.reaper.is_watched)
+        outputs = Outputs(child, started.sources, self.terminal, self._asks)
+        self._running = running = Running(started, tree, outputs, around.held)
+        self.environment, self.first_line = started.environment, started.first_line
+        around.reaper.watch(child.pid, lambda exit_: self._on_exit(running, generation, exit_))
         if self._tasks is not None:
-            self._adopt(child)
+            running.outputs.read()
         self.tell(Spawned(generation))
-
-    def _adopt(self, child: Child) -> None:
-        """Read what it prints, from now on."""
-        self._gone = asyncio.Event()
-        loop = asyncio.get_running_loop()
-        self.terminal.connect(child)
-        self._unfinished = {stream: Unfinished(source, loop, self._asks) for stream, source in self._sources.items()}
-        for fd, stream in child.outputs.items():
-            loop.add_reader(fd, self._readable, child, fd)
-            self._unfinished[stream].fed(b"")  # before there was a loop, perhaps
-
-    def _readable(self, child: Child, fd: int) -> None:
-        data = child.read(fd)
-        if data is None:
-            self._stop_reading(child, fd)
-        elif data:
-            self._take(child.outputs[fd], data)
-
-    def _take(self, stream: str, data: bytes) -> None:
-        """It has printed this."""
-        self._sources[stream].feed(data)
-        if stream in self._unfinished:  # else there is no loop yet
-            self._unfinished[stream].fed(data)
-        self.terminal.wrote(data)
 
     def _asks(self) -> None:
         if not self.terminal.is_attached:
             self._around.asked(self)
-
-    def _stop_reading(self, child: Child, fd: int) -> None:
-        """Its end of file. Not closed yet: that would hang up on a child that prints into files (SIGHUP, pty(7))."""
-        asyncio.get_running_loop().remove_reader(fd)
-        self._unfinished[child.outputs[fd]].stop()
-        self._sources[child.outputs[fd]].flush()
-
-    def _close_outputs(self, child: Child) -> None:
-        self.terminal.disconnect()
-        child.drain(self._take)
-        for fd in tuple(child.outputs):
-            self._stop_reading(child, fd)
-            child.close_output(fd)
-
-    def _on_exit(self, child: Child, generation: int, exit_: Exit) -> None:
-        """The leader has exited: what it printed last is read before anybody hears of it."""
-        child.has_exited = True
-        lived, self.exited = child.lived, time.time()
-        child.drain(self._take)
-        self._stop_probing()
-        self._when_running(lambda: self._begin(self._bury(child, generation, exit_, lived)))
-
-    async def _bury(self, child: Child, generation: int, exit_: Exit, lived: float) -> None:
-        """See the rest of the tree off; then it has exited."""
-        tree, stays, left = self._tree, False, ""
-        assert tree is not None
-        if self._may_leave_something(exit_):
-            await ending.end_group(tree)
-            stays = bool(tree.escaped())
-        if not self._may_leave_something(exit_):  # it may have been asked to end only now
-            stays, left = False, await self._see_off(tree)
-        self._stop_probing()  # it may have begun only now, if the child died at once
-        if not stays:
-            self._forget(tree)
-        self._around.starter.guard.remove(child.pid)
-        self.child = None
-        self.addresses = ()
-        self._gone.set()
-        self.tell(Exited(generation, exit_, lived, self._contested(exit_, lived), stays, left))
-
-    def _may_leave_something(self, exit_: Exit) -> bool:
-        """It has done its work: perhaps to start a daemon, which stays until somebody asks it to end."""
-        rests = self.spec.restart != "always" and not self.life.rules.serves
-        return self.life.next is None and exit_.ok and rests
-
-    async def _see_off(self, tree: Tree) -> str:
-        """End what is left of it and wait until its ports bind; say what is left all the same."""
-        ports = {port for port in (self.port, *(port for _, port in self.addresses)) if port is not None}
-        left = await ending.end(tree, lambda: self._grace_ends)
-        patience = ending.RELEASE_SECONDS if self.life.next is not None else 0.0
-        if left or await ending.release(tree, ports, lambda: self._grace_ends, patience):
-            return left
-        if self.life.next != "stopped":
-            return ""  # who starts again claims its port, and will hear who holds it
-        return await asyncio.to_thread(self._around.held, ports)
 
     def _signal_to_reload(self) -> None:
         """The process that we started, and only it: what it has started itself is its own business."""
@@ -457,79 +285,62 @@ class Service:
         if self.child is not None and reload is not None:
             self.child.signal_leader(signal.Signals[f"SIG{reload.signal}"])
 
-    def _forget(self, tree: Tree) -> None:
-        self._close_outputs(tree.child)
-        self._tree = None
+    # -- its end
 
     async def _end_tree(self, generation: int) -> None:
         """Ask the tree to end; kill it when its grace period is over."""
-        tree, stop, loop = self._tree, self.spec.stop, asyncio.get_running_loop()
-        if tree is None:
+        running = self._running
+        if running is None:
             return
-        self._stop_probing()
-        self._grace_ends = 0.0 if self._hurried else loop.time() + stop.grace_seconds
-        tree.signal(signal.Signals[f"SIG{stop.signal.removeprefix('SIG')}"])
-        tree.signal(signal.SIGCONT)  # a stopped process hears nothing
-        if self.child is None:  # it was done, and nobody but us sees off what it has left behind
-            left = await self._see_off(tree)
-            self._forget(tree)
-            self.tell(Exited(generation, self.life.exit or Exit(), 0.0, left=left))
+        self.health.stop()
+        running.ask_to_end(self.spec.stop, at_once=self._hurried)
+        if not running.is_buried:
+            await running.kill_after_grace()
             return
-        try:
-            async with asyncio.timeout_at(self._grace_ends):
-                await self._gone.wait()
-        except TimeoutError:
-            if tree is self._tree:  # else the next one may live already, and carries the same marks
-                tree.signal(signal.SIGKILL)
+        left = await self._see_off(running)  # nobody but us does: its child was done before
+        self._forget(running)
+        self.tell(Exited(generation, self.life.exit or Exit(), 0.0, left=left))
 
-    async def _wait_ready(self, generation: int) -> None:
-        child = self.child
-        if child is None:
-            return
-        subject = Subject(child.pid, self.port, self._listens, self._printed, self._run_command, lambda: child.lived)
-        while (readiness := await self._probed(subject, generation)) is None:
-            pass  # failing, for now: a slow one may still come
-        self.addresses, self.note = readiness.addresses, readiness.note
-        self.ready_seconds = child.lived
-        self.tell(BecameReady(generation))
-        await self._watch_over(child, generation)
+    def _on_exit(self, running: Running, generation: int, exit_: Exit) -> None:
+        """The leader has exited: what it printed last is read before anybody hears of it."""
+        running.child.has_exited = True
+        lived, self.exited = running.child.lived, time.time()
+        running.outputs.drain()
+        self.health.stop()
+        self._when_running(lambda: self._begin(self._bury(running, generation, exit_, lived)))
 
-    async def _watch_over(self, child: Child, generation: int) -> None:
-        """Tell when it fails although its process lives, and when it serves again."""
-        if not self.addresses:
-            if not self._listens:
-                return  # nothing tells whether it does its work
-            self.addresses = await listening_late(child.pid, self.port)
-            self._around.changed(self, self.life)  # requests can reach it now
-        liveness = Liveness(
-            child.pid,
-            frozenset(port for _, port in self.addresses),
-            start_seconds=self.spec.ready.timeout_seconds,
-            last_line=self._around.starter.last_line,
-            complained=lambda after: bool(last_traceback(self._around.lines(self.spec.name, after))),
-        )
-        while True:
-            self.tell(BecameUnready(generation, await liveness.until_failing()))
-            self.addresses = addresses_of(await liveness.until_serving())
-            self.tell(BecameReady(generation))
+    async def _bury(self, running: Running, generation: int, exit_: Exit, lived: float) -> None:
+        """See the rest of the tree off; then it has exited."""
+        stays, left = False, ""
+        if self._may_leave_something(exit_):
+            stays = await running.end_group()
+        if not self._may_leave_something(exit_):  # it may have been asked to end only now
+            stays, left = False, await self._see_off(running)
+        self.health.stop()  # it may have begun only now, if the child died at once
+        self.health.addresses = ()
+        if not stays:
+            self._forget(running)
+        self._around.starter.guard.remove(running.child.pid)
+        running.bury()
+        contested = claiming.taken(self.life, exit_, lived, self.port, self._printed)
+        self.tell(Exited(generation, exit_, lived, contested, stays, left))
 
-    async def _probed(self, subject: Subject, generation: int) -> Readiness | None:
-        self._asking = probe = Probing(subject)
-        try:
-            return await wait_ready(self.spec.ready, subject, probe)
-        except NotReady as error:
-            self.tell(BecameUnready(generation, str(error)))
-            return None
-        finally:
-            self._asking = None
+    def _may_leave_something(self, exit_: Exit) -> bool:
+        """It has done its work: perhaps to start a daemon, which stays until somebody asks it to end."""
+        rests = self.spec.restart != "always" and not self.life.rules.serves
+        return self.life.next is None and exit_.ok and rests
 
-    def _printed(self, pattern: re.Pattern[str]) -> "asyncio.Future[None]":
-        return asyncio.ensure_future(self._around.printed(self.spec.name, pattern, self.first_line))
+    async def _see_off(self, running: Running) -> str:
+        ports = {port for port in (self.port, *(port for _, port in self.health.addresses)) if port is not None}
+        return await running.see_off(ports, lambda: self.life.next)
 
-    def _run_command(self, command: str) -> "asyncio.Future[Outcome]":
-        starter = self._around.starter
-        line = Command(command, self.spec.dir, starter.environment(self.spec, self.port).values)
-        return run_probe(line, self.spec.name, starter.guard, self._around.reaper)
+    def _forget(self, running: Running) -> None:
+        running.outputs.close()
+        self._running = None
+
+    def _printed(self) -> list[Record]:
+        """What its last child has printed."""
+        return self._around.lines(self.spec.name, self.first_line)
 
 
 def _rules(spec: model.Service) -> Rules:
@@ -540,7 +351,3 @@ def _rules(spec: model.Service) -> Rules:
         watched=bool(spec.watch),
         reload=spec.reload.signal if spec.reload is not None else None,
     )
-
-
-def _in_words(error: DevproxyError) -> str:
-    return f"{error.message} ({error.hint})" if error.hint else error.message

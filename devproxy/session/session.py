@@ -36,8 +36,9 @@ from devproxy.processes.beside import Beside, environment_beside
 from devproxy.processes.ending import end_adopted
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper
-from devproxy.processes.service import Service, Surroundings
+from devproxy.processes.service import Service
 from devproxy.processes.supervisor import RESTING, Supervisor
+from devproxy.processes.surroundings import Surroundings
 from devproxy.proxy.balance import BEST_FIRST
 from devproxy.proxy.exchange import Failure
 from devproxy.proxy.failures import Outage
@@ -285,7 +286,7 @@ class Session:
         state = "stopped" if life.next == "stopped" else life.state
         upstream = self._backends.of_child(name) if self.supervisor.services.get(name) is service else None
         if upstream is not None:
-            upstream.become(state, service.addresses)
+            upstream.become(state, service.health.addresses)
         if life.state in RESTING:
             self._launch.claims.release(name)
         if life.state != before.state:
@@ -298,7 +299,9 @@ class Session:
         if before.alive and self.supervisor.is_required(name) and (missing := service.missing) is not None:
             self._fail(missing)
         self._watching.await_save(name, awaited=life.awaits == "save")
-        sentence, level = words.change_words(name, before, life, ready_seconds=service.ready_seconds, note=service.note)
+        sentence, level = words.change_words(
+            name, before, life, ready_seconds=service.health.ready_seconds, note=service.health.note
+        )
         if sentence:
             self.log.say(sentence, level=level)
             service.terminal.say(sentence)

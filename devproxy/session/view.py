@@ -93,7 +93,7 @@ class SessionView:
             port = self._session.port if declared.static is not None else urlsplit(declared.url or "").port
             return ServiceStatus(declared.name, declared.kind, "ready", port=port, url=declared.url, since=since)
         life = service.life
-        host, port = service.addresses[0] if service.addresses else ("", service.port)
+        host, port = service.health.addresses[0] if service.health.addresses else ("", service.port)
         name = f"[{host}]" if ":" in host else host
         waits = self._session.supervisor.waits_for(declared.name)
         return ServiceStatus(
@@ -129,7 +129,7 @@ class SessionView:
             return why if life.awaits is None else f"{why}; {next_words(life)}"
         if life.state == "stopped" and life.reason:
             return life.reason
-        return service.note or None
+        return service.health.note or None
 
     async def status_with_usage(self) -> SessionStatus:
         return await why.with_usage(self._session, self.status())

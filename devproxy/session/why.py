@@ -110,7 +110,7 @@ async def explain(session: "Session", name: str) -> Explanation:
         blockers=_blockers(session, name),
         cause=_cause(session, service),
         probe=probe_words(declared.ready, service.port, listens=service.listens),
-        answer=service.answer,
+        answer=service.health.answer,
         lines=_last_lines(session, service) if status.state in DOWN else [],
         advice=advise(
             name, service.life, declared, waits_for=status.waits_for, listens=used.listens if used is not None else ()

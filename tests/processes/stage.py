@@ -27,9 +27,10 @@ from devproxy.processes.environment import MARKER
 from devproxy.processes.guarding import GuardLink
 from devproxy.processes.lifecycle import Life
 from devproxy.processes.reaper import Reaper, adopt_orphans
-from devproxy.processes.service import Service, Surroundings
+from devproxy.processes.service import Service
 from devproxy.processes.start import Started, Starter, start_early
 from devproxy.processes.supervisor import Supervisor
+from devproxy.processes.surroundings import Surroundings
 from devproxy.session.claims import Claims, Manners
 from tests.support import auntil, run
 

@@ -237,7 +237,7 @@ def test_one_that_does_not_listen_is_never_failing_and_one_that_listens_late_get
     async def scene(stage: Stage) -> None:
         await stage.state("ready", "worker")
         await stage.state("ready", "late")
-        await auntil(lambda: stage["late"].addresses == (("127.0.0.1", port),))
+        await auntil(lambda: stage["late"].health.addresses == (("127.0.0.1", port),))
         assert outages(stage) == 0
 
     play(

@@ -113,8 +113,8 @@ def test_it_is_ready_when_it_listens_and_says_where_and_how_soon(tmp_path: Path)
 
     async def scene(stage: Stage) -> None:
         it = await stage.state("ready")
-        assert it.addresses == (("127.0.0.1", port),)
-        assert it.ready_seconds is not None and 0 < it.ready_seconds < 10
+        assert it.health.addresses == (("127.0.0.1", port),)
+        assert it.health.ready_seconds is not None and 0 < it.health.ready_seconds < 10
 
     stage = play(scene, spec(tmp_path, python(LISTEN), port=port))
     assert [state for _, state in stage.states] == ["freeing", "starting", "ready", "stopped"]
@@ -126,8 +126,8 @@ def test_it_is_told_its_port_and_may_listen_on_another_which_is_said(tmp_path: P
     async def scene(stage: Stage) -> None:
         it = await stage.state("ready")
         assert it.environment is not None and it.environment.values["PORT"] == str(port)
-        assert it.addresses == (("127.0.0.1", other),)
-        assert it.note == f"listens on {other}, not on {port}"
+        assert it.health.addresses == (("127.0.0.1", other),)
+        assert it.health.note == f"listens on {other}, not on {port}"
 
     play(scene, spec(tmp_path, python(LISTEN, other), port=port))
 
@@ -217,7 +217,7 @@ def test_services_that_start_together_are_ready_each_for_itself(tmp_path: Path) 
         for name in ("prints", "listens", "asked"):
             await stage.state("ready", name)
         assert {stage[name].life.state for name in ("silent", "deaf", "sick")} == {"starting"}
-        assert stage["listens"].addresses == (("127.0.0.1", port),)
+        assert stage["listens"].health.addresses == (("127.0.0.1", port),)
 
     play(
         scene,

@@ -219,7 +219,7 @@ def test_nobody_is_told_that_it_waits_while_somebody_is_attached(tmp_path: Path)
     async def scene(stage: Stage) -> None:
         with stage.it.terminal.attach() as attached:
             await asks(stage)
-            watch = stage.it._unfinished["stdout"]
+            watch = stage.it._running.outputs._unfinished["stdout"]
             await auntil(lambda: not watch.is_waiting)
             await attached.type(b"you\n")
             await stage.line("name? ")

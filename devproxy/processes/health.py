@@ -1,0 +1,102 @@
+"""May a service take traffic, and where? First its readiness, then its liveness, of one generation after another."""
+
+import asyncio
+import re
+from collections.abc import Callable
+
+from devproxy.config import model
+from devproxy.logs.tracebacks import last_traceback
+from devproxy.processes.child import Command
+from devproxy.processes.lifecycle import BecameReady, BecameUnready
+from devproxy.processes.liveness import Liveness, listening_late
+from devproxy.processes.probe_command import Outcome, run_probe
+from devproxy.processes.readiness import Address, NotReady, Probe, Readiness, Subject, addresses_of, wait_ready
+from devproxy.processes.start import Started
+from devproxy.processes.surroundings import Surroundings
+
+
+class Health:
+    """What is known of the generation that runs, and the task that finds it out.
+
+    addresses: where it is reached; note: what a person should know of that; ready_seconds: from spawn to ready.
+
+    Args: tell: gets BecameReady and BecameUnready; moved: called when its addresses change while it is ready.
+    """
+
+    def __init__(
+        self, around: Surroundings, tell: Callable[[BecameReady | BecameUnready], None], moved: Callable[[], None]
+    ) -> None:
+        self.addresses: tuple[Address, ...] = ()
+        self.note = ""
+        self.ready_seconds: float | None = None
+        self._around = around
+        self._tell = tell
+        self._moved = moved
+        self._task: asyncio.Task[None] | None = None
+        self._asking: Probe | None = None
+
+    @property
+    def answer(self) -> str | None:
+        """What its readiness probe got back so far; None: nobody asks, or nothing yet."""
+        return self._asking.failure() if self._asking is not None and self._asking.has_seen else None
+
+    def forget(self) -> None:
+        """Another generation begins, of which nothing is known."""
+        self.addresses, self.note, self.ready_seconds = (), "", None
+
+    def watch(
+        self, tasks: asyncio.TaskGroup, started: Started, generation: int, spec: model.Service, *, listens: bool
+    ) -> None:
+        """Begin to find out. Args: listens: listening makes it ready, unless it says otherwise."""
+        self._task = tasks.create_task(self._run(started, generation, spec, listens=listens))
+
+    def stop(self) -> None:
+        """Its end has begun: nobody asks any more."""
+        if self._task is not None:
+            self._task.cancel()
+
+    async def _run(self, started: Started, generation: int, spec: model.Service, *, listens: bool) -> None:
+        readiness = await self._until_ready(started, generation, spec, listens=listens)
+        self.addresses, self.note = readiness.addresses, readiness.note
+        self.ready_seconds = started.child.lived
+        self._tell(BecameReady(generation))
+        if not self.addresses:
+            if not listens:
+                return  # nothing tells whether it does its work
+            self.addresses = await listening_late(started.child.pid, started.port)
+            self._moved()  # requests can reach it now
+        await self._watch_over(started, generation, spec)
+
+    async def _until_ready(self, started: Started, generation: int, spec: model.Service, *, listens: bool) -> Readiness:
+        def printed(pattern: re.Pattern[str]) -> asyncio.Future[None]:
+            return asyncio.ensure_future(self._around.printed(spec.name, pattern, started.first_line))
+
+        def run(command: str) -> asyncio.Future[Outcome]:
+            starter = self._around.starter
+            line = Command(command, spec.dir, starter.environment(spec, started.port).values)
+            return run_probe(line, spec.name, starter.guard, self._around.reaper)
+
+        child = started.child
+        subject = Subject(child.pid, started.port, listens, printed, run, lambda: child.lived)
+        while True:
+            self._asking = probe = Probe(subject)
+            try:
+                return await wait_ready(spec.ready, subject, probe)
+            except NotReady as error:
+                self._tell(BecameUnready(generation, str(error)))  # failing, for now: a slow one may still come
+            finally:
+                self._asking = None
+
+    async def _watch_over(self, started: Started, generation: int, spec: model.Service) -> None:
+        """Tell when it fails although its process lives, and when it serves again."""
+        liveness = Liveness(
+            started.child.pid,
+            frozenset(port for _, port in self.addresses),
+            start_seconds=spec.ready.timeout_seconds,
+            last_line=self._around.starter.last_line,
+            complained=lambda after: bool(last_traceback(self._around.lines(spec.name, after))),
+        )
+        while True:
+            self._tell(BecameUnready(generation, await liveness.until_failing()))
+            self.addresses = addresses_of(await liveness.until_serving())
+            self._tell(BecameReady(generation))
