@@ -207,6 +207,8 @@ async def nobody_is_connected(front: RunningGateway) -> None:
 
 
 def leave(writer: asyncio.StreamWriter, how: int) -> None:
+    if writer.is_closing():  # the other side has reset it
+        return
     if how == 0:
         sock: socket.socket = writer.get_extra_info("socket")
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

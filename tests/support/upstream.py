@@ -19,6 +19,8 @@ class Conversation:
         return await self.reader.readuntil(b"\r\n\r\n")
 
     async def send(self, data: bytes) -> None:
+        if self.writer.is_closing():  # uvloop raises RuntimeError, asyncio says nothing
+            raise ConnectionResetError
         self.writer.write(data)
         await self.writer.drain()
 
