@@ -12,15 +12,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.test_terminal import terminal
 from tests.support import free_port, until
-from tests.support.devproxy import COMMAND, RunningDevproxy, assert_none_left, kill_all, living
+from tests.support.devproxy import COMMAND, Start, assert_none_left, kill_all, living
 from tests.support.services import PYTHON, write_config, write_procfile
+from tests.support.terminal import terminal
 
 Done = subprocess.CompletedProcess[str]
 Run = Callable[..., Done]
-Start = Callable[..., RunningDevproxy]
-
 WEB = {"web": "{python} server.py web"}
 FETCH = "import os, urllib.request as u; print(u.urlopen(os.environ['DEVPROXY_URL'] + '/page').read().decode())"
 # Says when it is asked to end, and by what; ends with 9.
