@@ -6,15 +6,16 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.ports.children import Children
 from tests.support import until
 from tests.support.chromium import find_chromium
-from tests.support.devproxy import RunningDevproxy, is_alive
+from tests.support.devproxy import RunningDevproxy, Start, is_alive
 
 MARKER = "DEVPROXY_TEST_SESSION"  # in the environment of every process that a test starts
 
@@ -92,7 +93,7 @@ def own_folders(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.fixture
-def devproxy(own_folders: Path) -> Iterator[Callable[..., RunningDevproxy]]:
+def devproxy(own_folders: Path) -> Iterator[Start]:
     """Start `devproxy up` in a folder: `devproxy(cwd, *arguments)`. It is ended with the test."""
     with contextlib.ExitStack() as stack:
 
@@ -100,3 +101,20 @@ def devproxy(own_folders: Path) -> Iterator[Callable[..., RunningDevproxy]]:
             return stack.enter_context(RunningDevproxy(cwd, *arguments, **options))  # type: ignore[arg-type]  # its own keywords
 
         yield start
+
+
+@pytest.fixture
+def children(tmp_path: Path) -> Iterator[Children]:
+    """Holders of ports."""
+    folder = tmp_path / "scripts"
+    folder.mkdir()
+    with Children(folder) as started:
+        yield started
+
+
+@pytest.fixture
+def repo(tmp_path: Path) -> Path:
+    """A project root."""
+    root = tmp_path / "repo"
+    (root / ".git").mkdir(parents=True)
+    return root

@@ -12,13 +12,11 @@ import pytest
 from playwright.sync_api import BrowserContext, Page, Response, expect
 
 from tests.support import until
-from tests.support.devproxy import RunningDevproxy
+from tests.support.devproxy import RunningDevproxy, Start
 from tests.support.fullstack import GATED_EVENTS, GREETING, MESSAGE, Fullstack, vite_port
 from tests.support.visit import Visit
 
 pytestmark = [pytest.mark.browser, pytest.mark.node, pytest.mark.timeout(120)]
-
-Start = Callable[..., RunningDevproxy]
 
 # Four clients that never stop asking, one of them with a body. What fails is kept word by word.
 STREAM = """

@@ -6,7 +6,6 @@ import pty
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +15,9 @@ from devproxy.cli.kill_port import age_words, decide, parse_ports, parse_signal,
 from devproxy.errors import UsageError
 from devproxy.ports.facts import Holder, Judged, Kind, Process, Verdict
 from devproxy.ports.probe import is_free
-from tests.ports.children import CLIENT, DEAF, DUAL, IPV4, LISTEN, Children, closed_server, free_port, is_alive
-from tests.support import until
+from tests.ports.children import CLIENT, DEAF, DUAL, IPV4, LISTEN, Children, closed_server
+from tests.support import free_port, until
+from tests.support.devproxy import devproxy, is_alive
 
 COMMAND = [sys.executable, "-m", "devproxy", "kill-port"]
 
@@ -35,30 +35,8 @@ ready()
 )
 
 
-@pytest.fixture
-def children(tmp_path: Path) -> Iterator[Children]:
-    folder = tmp_path / "scripts"
-    folder.mkdir()
-    with Children(folder) as started:
-        yield started
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    root = tmp_path / "repo"
-    (root / ".git").mkdir(parents=True)
-    return root
-
-
 def kill_port(*arguments: object, cwd: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [*COMMAND, *map(str, arguments)],
-        cwd=cwd,
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        text=True,
-        timeout=30,
-    )
+    return devproxy(cwd, ["kill-port", *map(str, arguments)])
 
 
 def ports_of(done: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:

@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,10 @@ import pytest
 
 from devproxy.cli.ports import whose_words
 from devproxy.ports.whose import Whose
-from tests.ports.children import CLIENT, IPV4, Children, free_port
-from tests.support.devproxy import RunningDevproxy, devproxy
+from tests.ports.children import CLIENT, IPV4, Children
+from tests.support import free_port
+from tests.support.devproxy import Start, devproxy
 from tests.support.services import write_config
-
-Start = Callable[..., RunningDevproxy]
 
 API = """
 [services.api]
@@ -27,21 +25,6 @@ port = "auto"
 prefix = "/"
 to = "api"
 """
-
-
-@pytest.fixture
-def children(tmp_path: Path) -> Iterator[Children]:
-    folder = tmp_path / "scripts"
-    folder.mkdir()
-    with Children(folder) as started:
-        yield started
-
-
-@pytest.fixture
-def repo(tmp_path: Path) -> Path:
-    root = tmp_path / "repo"
-    (root / ".git").mkdir(parents=True)
-    return root
 
 
 def listed(cwd: Path, *arguments: str) -> dict[int, dict[str, Any]]:

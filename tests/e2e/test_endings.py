@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -15,11 +14,9 @@ import pytest
 from devproxy.ports.probe import is_free
 from devproxy.session.place import is_taken
 from tests.support import free_port, until
-from tests.support.devproxy import COMMAND, RunningDevproxy, is_alive
+from tests.support.devproxy import COMMAND, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config, write_procfile
-
-Start = Callable[..., RunningDevproxy]
 
 SERVERS = {"web": "{python} server.py web", "api": "{python} server.py api"}
 

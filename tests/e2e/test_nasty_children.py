@@ -1,10 +1,8 @@
 """A session of the nastiest children at once, and every way for it to die: nothing of them is left."""
 
 import contextlib
-import os
 import signal
 import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
@@ -13,14 +11,9 @@ import pytest
 from devproxy.ports import identity, records
 from devproxy.ports.identity import Identity
 from devproxy.ports.probe import is_free
-from tests.processes.stage import alive
 from tests.support import free_port, until
-from tests.support.devproxy import RunningDevproxy
+from tests.support.devproxy import RunningDevproxy, Start, living
 from tests.support.services import write_config
-
-Start = Callable[..., RunningDevproxy]
-
-MARK = "DEVPROXY_STATE_DIR"  # its value is this test's alone; those without an environment write their pids down
 
 # Each line is a service; `note` writes a pid down, `$P` is a Python that starts quickly.
 NASTY = {
@@ -56,21 +49,17 @@ def write_project(root: Path, port: int) -> None:
 
 
 class Brood:
-    """The processes of one session, also those that hide."""
+    """The processes of one session, also those that hide: who has no environment has written its pid down."""
 
     def __init__(self, root: Path, folders: Path) -> None:
-        self._state = str(folders / "state")
+        self._folders = folders
         names = until(lambda: (found := [*root.glob("noted.*")]) and len(found) == NOTED and found)
         self.noted = [who for path in names if (who := identity.of(int(path.suffix[1:]))) is not None]
         assert len(self.noted) == NOTED
 
     def alive(self) -> list[str]:
         """What still lives, for a person who reads."""
-        found = {who.pid for who in self.noted if who.is_alive()}
-        for process in psutil.process_iter():
-            with contextlib.suppress(psutil.Error):
-                if process.environ().get(MARK) == self._state and process.pid != os.getpid() and alive(process.pid):
-                    found.add(process.pid)
+        found = {process.pid for process in living(self._folders)} | {who.pid for who in self.noted if who.is_alive()}
         return [described(pid) for pid in sorted(found)]
 
 

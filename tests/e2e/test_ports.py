@@ -4,7 +4,7 @@ import json
 import signal
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,9 @@ import httpx
 import pytest
 
 from tests.support import free_port, until
-from tests.support.devproxy import RunningDevproxy
+from tests.support.devproxy import Start
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config
-
-Start = Callable[..., RunningDevproxy]
 
 SHOP = """
 port = {public}

@@ -14,11 +14,10 @@ import httpx
 import pytest
 
 from tests.support import free_port, until
-from tests.support.devproxy import RunningDevproxy
+from tests.support.devproxy import RunningDevproxy, Start
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_services
 
-Start = Callable[..., RunningDevproxy]
 Serve = Callable[..., int]
 
 

@@ -3,7 +3,6 @@
 import os
 import re
 import signal
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -11,11 +10,9 @@ import psutil
 import pytest
 
 from tests.support import until
-from tests.support.devproxy import RunningDevproxy, is_alive
+from tests.support.devproxy import RunningDevproxy, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config, write_procfile
-
-Start = Callable[..., RunningDevproxy]
 
 SERVERS = {"web": "{python} server.py web", "api": "{python} server.py api"}
 

@@ -2,7 +2,6 @@
 
 import contextlib
 import os
-import random
 import signal
 import socket
 import subprocess
@@ -13,8 +12,7 @@ from typing import Self
 
 import psutil
 
-from devproxy.ports.probe import is_free
-from tests.support import until
+from tests.support import free_port, until
 
 LISTEN = """
 import socket, sys, time, signal, os
@@ -58,13 +56,6 @@ ABANDON = """
 import subprocess, sys
 child = subprocess.Popen([sys.executable, sys.argv[2], sys.argv[1]], start_new_session=True)
 """
-
-
-def free_port() -> int:
-    """A free port below those that the kernel gives out: no connection of another test takes it meanwhile."""
-    while not is_free(port := random.randrange(20000, 32000)):
-        pass
-    return port
 
 
 def closed_server(*, reuse: bool) -> int:
@@ -155,11 +146,4 @@ def runs(process: psutil.Process, script: Path) -> bool:
     """Does the process run this script?"""
     with contextlib.suppress(psutil.Error):
         return process.cmdline()[1:2] == [str(script)]
-    return False
-
-
-def is_alive(pid: int) -> bool:
-    """It runs; a zombie does not."""
-    with contextlib.suppress(psutil.NoSuchProcess):
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
     return False

@@ -13,8 +13,8 @@ from devproxy.ports.free import Refused, free
 from devproxy.ports.look import look
 from devproxy.ports.probe import is_free
 from devproxy.ports.whose import Whose, whose
-from tests.ports.children import IPV4, Children, free_port
-from tests.support import until
+from tests.ports.children import IPV4, Children
+from tests.support import free_port, until
 from tests.support.other_user import OtherUser
 
 REAL = os.environ.get("DEVPROXY_DOCKER_PROXY") or shutil.which("docker-proxy", path=f"{os.environ['PATH']}:/usr/sbin")

@@ -3,8 +3,8 @@ import signal
 
 from devproxy.ports import family
 from devproxy.ports.family import Row
-from tests.ports.children import IPV4, Children, free_port
-from tests.support import until
+from tests.ports.children import IPV4, Children
+from tests.support import free_port, until
 
 ROWS = {1: Row(0, 1), 10: Row(1, 10), 11: Row(10, 10), 12: Row(11, 12), 13: Row(11, 10), 20: Row(1, 20)}
 

@@ -25,10 +25,9 @@ from tests.ports.children import (
     REUSEPORT,
     WILDCARD,
     Children,
-    free_port,
-    is_alive,
 )
-from tests.support import until
+from tests.support import free_port, until
+from tests.support.devproxy import is_alive
 
 SERVICES = """
 import subprocess, sys

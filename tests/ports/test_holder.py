@@ -4,7 +4,8 @@ from pathlib import Path
 
 from devproxy.ports import identity
 from devproxy.ports.holder import holders, project_of
-from tests.ports.children import DUAL, IPV4, IPV6, Children, free_port
+from tests.ports.children import DUAL, IPV4, IPV6, Children
+from tests.support import free_port
 
 
 def test_a_holder_is_known_by_what_a_person_recognises(children: Children, repo: Path) -> None:

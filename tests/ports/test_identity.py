@@ -4,8 +4,9 @@ from dataclasses import replace
 
 from devproxy.ports import identity
 from devproxy.ports.signals import send, send_group
-from tests.ports.children import IPV4, Children, free_port, is_alive
-from tests.support import until
+from tests.ports.children import IPV4, Children
+from tests.support import free_port, until
+from tests.support.devproxy import is_alive
 
 
 def test_we_are_alive_and_ourselves() -> None:

@@ -13,7 +13,8 @@ from devproxy.ports.containers import published
 from devproxy.ports.free import Refused, free
 from devproxy.ports.look import is_broad, look
 from devproxy.ports.records import ChildRecord
-from tests.ports.children import CLIENT, IPV4, IPV6, REUSEPORT, Children, closed_server, free_port
+from tests.ports.children import CLIENT, IPV4, IPV6, REUSEPORT, Children, closed_server
+from tests.support import free_port
 
 
 def kinds(port: int, root: Path) -> list[tuple[int | None, str]]:

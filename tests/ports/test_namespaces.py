@@ -12,7 +12,8 @@ import pytest
 from devproxy.ports.free import Freed, free
 from devproxy.ports.look import look
 from devproxy.ports.probe import is_free
-from tests.ports.children import IPV4, LISTEN, WILDCARD, Children, free_port
+from tests.ports.children import IPV4, LISTEN, WILDCARD, Children
+from tests.support import free_port
 from tests.support.devproxy import devproxy
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="namespaces are Linux's")

@@ -14,7 +14,9 @@ import pytest
 from devproxy.ports.free import Refused, free
 from devproxy.ports.look import look
 from devproxy.ports.probe import is_free
-from tests.ports.children import DEAF, IPV4, Children, free_port, is_alive
+from tests.ports.children import DEAF, IPV4, Children
+from tests.support import free_port
+from tests.support.devproxy import is_alive
 from tests.support.other_user import NAME, OtherUser
 
 

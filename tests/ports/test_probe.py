@@ -7,7 +7,8 @@ import pytest
 
 from devproxy.errors import PortHeld
 from devproxy.ports.probe import BAD_PORTS, PortInUse, bind_loopback, choose, is_free
-from tests.ports.children import DUAL, IPV4, IPV6, REUSEPORT, WILDCARD, Children, free_port
+from tests.ports.children import DUAL, IPV4, IPV6, REUSEPORT, WILDCARD, Children
+from tests.support import free_port
 
 
 @pytest.mark.parametrize("source", [IPV4, IPV6, WILDCARD, DUAL, REUSEPORT])

@@ -12,7 +12,8 @@ from devproxy.ports.facts import LiveSession
 from devproxy.ports.look import look
 from devproxy.ports.sessions import FILE, running
 from devproxy.session.place import SESSION_FILE, Place
-from tests.ports.children import IPV4, Children, free_port
+from tests.ports.children import IPV4, Children
+from tests.support import free_port
 
 
 @pytest.fixture

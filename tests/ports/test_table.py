@@ -5,7 +5,8 @@ import pytest
 
 from devproxy.ports import table
 from devproxy.ports.table import Listener
-from tests.ports.children import CLIENT, DUAL, IPV4, IPV6, PREFORK, WILDCARD, Children, free_port
+from tests.ports.children import CLIENT, DUAL, IPV4, IPV6, PREFORK, WILDCARD, Children
+from tests.support import free_port
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from devproxy.config import model
 from devproxy.config.selection import select
 from devproxy.errors import DevproxyError
@@ -73,14 +71,6 @@ def python(source: str, *arguments: object) -> tuple[str, ...]:
 def spec(folder: Path, command: str | tuple[str, ...], name: str = "it", **fields: Any) -> model.Service:
     """A service's declaration."""
     return model.Service(name=name, kind=fields.pop("kind", "worker"), dir=folder, command=command, **fields)
-
-
-def alive(pid: int) -> bool:
-    """It runs; a zombie does not."""
-    try:
-        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 class Stage:

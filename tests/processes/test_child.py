@@ -11,8 +11,9 @@ import pytest
 
 from devproxy.errors import ConfigError, MissingProgram, ServiceFailed
 from devproxy.processes.child import Child, Command, spawn
-from tests.processes.stage import PARENT, STAY, alive, python
+from tests.processes.stage import PARENT, STAY, python
 from tests.support import until
+from tests.support.devproxy import is_alive
 
 
 class Running:
@@ -188,7 +189,7 @@ def test_a_signal_reaches_the_whole_group(start: Start) -> None:
     grandchild = int(running.says(b"child ").split()[1])
     assert not running.child.group_is_gone()
     assert running.child.signal_group(signal.SIGTERM)
-    until(lambda: running.reap() and not alive(grandchild))
+    until(lambda: running.reap() and not is_alive(grandchild))
     assert running.status == -signal.SIGTERM
 
 

@@ -13,8 +13,9 @@ import psutil
 import pytest
 
 from devproxy.processes.guarding import GuardLink
-from tests.processes.stage import STAY, alive
+from tests.processes.stage import STAY
 from tests.support import until
+from tests.support.devproxy import is_alive
 
 # A session in small: starts children, tells the guard, says all pids, and waits for its end.
 SESSION = f"""
@@ -54,7 +55,7 @@ class Small:
             assert stream
             stream.close()
         for pid in self.pids:
-            if alive(pid):
+            if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
 
 
@@ -81,9 +82,9 @@ def test_children_are_gone_after_a_sigkill_also_those_that_do_not_listen(session
         link.add(stubborn.pid)
         print(polite.pid, stubborn.pid, flush=True)
     """)
-    assert all(map(alive, small.pids))
+    assert all(map(is_alive, small.pids))
     small.kill()
-    until(lambda: not any(map(alive, small.pids)))
+    until(lambda: not any(map(is_alive, small.pids)))
 
 
 def test_grandchildren_go_with_the_group(session: Start) -> None:
@@ -93,7 +94,7 @@ def test_grandchildren_go_with_the_group(session: Start) -> None:
         print(parent.pid, parent.stdout.readline(), flush=True)
     """)
     small.kill()
-    until(lambda: not any(map(alive, small.pids)))
+    until(lambda: not any(map(is_alive, small.pids)))
 
 
 def test_they_are_asked_before_they_are_killed(session: Start, tmp_path: Path) -> None:
@@ -116,7 +117,7 @@ def test_who_carries_the_sessions_mark_is_ended_wherever_it_has_gone(session: St
         print(marked.pid, stubborn.pid, flush=True)
     """)
     small.kill()
-    until(lambda: not any(map(alive, small.pids)))
+    until(lambda: not any(map(is_alive, small.pids)))
 
 
 def test_who_has_cleaned_its_environment_goes_with_its_parent(session: Start) -> None:
@@ -127,7 +128,7 @@ def test_who_has_cleaned_its_environment_goes_with_its_parent(session: Start) ->
         print(parent.pid, parent.stdout.readline(), flush=True)
     """)
     small.kill()
-    until(lambda: not any(map(alive, small.pids)))
+    until(lambda: not any(map(is_alive, small.pids)))
 
 
 def test_a_process_that_was_named_is_ended_and_whoever_has_its_pid_today_is_not(session: Start) -> None:
@@ -141,9 +142,9 @@ def test_a_process_that_was_named_is_ended_and_whoever_has_its_pid_today_is_not(
     """)
     guard, orphan, bystander = small.pids
     small.kill()
-    until(lambda: not alive(guard))
-    assert not alive(orphan)
-    assert alive(bystander)
+    until(lambda: not is_alive(guard))
+    assert not is_alive(orphan)
+    assert is_alive(bystander)
 
 
 def test_who_is_stopped_is_continued_to_hear_of_its_end(session: Start, tmp_path: Path) -> None:
@@ -171,7 +172,7 @@ def test_one_that_forks_and_leaves_all_the_time_does_not_get_away(session: Start
     mark = f"DEVPROXY_SESSION={small.mark}".encode()
     until(lambda: len(carrying(mark)) > 5)
     small.kill()
-    until(lambda: not alive(small.pids[0]), within=5)
+    until(lambda: not is_alive(small.pids[0]), within=5)
     assert carrying(mark) == []
 
 
@@ -180,7 +181,7 @@ def carrying(mark: bytes) -> list[int]:
     found = []
     for path in Path("/proc").glob("[0-9]*/environ"):
         with contextlib.suppress(OSError):
-            if mark in path.read_bytes().split(b"\0") and alive(int(path.parts[2])):
+            if mark in path.read_bytes().split(b"\0") and is_alive(int(path.parts[2])):
                 found.append(int(path.parts[2]))
     return found
 
@@ -196,10 +197,10 @@ def test_nobody_else_is_touched(session: Start) -> None:
     """)
     [guard] = [one for one in psutil.Process(small.process.pid).children() if "guard.py" in " ".join(one.cmdline())]
     small.kill()
-    until(lambda: not alive(guard.pid))
+    until(lambda: not is_alive(guard.pid))
     named, *others = small.pids
-    assert not alive(named)
-    assert all(map(alive, others))
+    assert not is_alive(named)
+    assert all(map(is_alive, others))
 
 
 def test_the_guard_outlives_what_a_terminal_sends(session: Start) -> None:
@@ -210,13 +211,13 @@ def test_the_guard_outlives_what_a_terminal_sends(session: Start) -> None:
     for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGTSTP):
         os.kill(guard, number)
     small.kill()
-    until(lambda: not alive(child))
+    until(lambda: not is_alive(child))
 
 
 def test_a_guard_that_was_killed_harms_nobody() -> None:
     link = GuardLink("DEVPROXY_SESSION=none")
     os.kill(link.pid, signal.SIGKILL)
-    until(lambda: not alive(link.pid))
+    until(lambda: not is_alive(link.pid))
     link.add(12345)
     link.remove(12345)
     link.close()
@@ -227,7 +228,7 @@ def test_a_guard_that_stands_still_does_not_hold_us_up_and_is_given_up() -> None
     os.kill(link.pid, signal.SIGSTOP)
     for number in range(100_000, 120_000):
         link.add(number)
-    until(lambda: not alive(link.pid))
+    until(lambda: not is_alive(link.pid))
     link.close()
 
 
@@ -241,7 +242,7 @@ def test_a_guard_knows_from_its_first_moment_what_it_is_told_as_it_starts(sessio
         print(child.pid, orphan.pid, flush=True)
     """)
     small.kill()
-    until(lambda: not any(map(alive, small.pids)))
+    until(lambda: not any(map(is_alive, small.pids)))
 
 
 def test_letting_the_guard_go_ends_what_is_still_named_and_waits_for_it() -> None:
@@ -249,5 +250,5 @@ def test_letting_the_guard_go_ends_what_is_still_named_and_waits_for_it() -> Non
     link = GuardLink("DEVPROXY_SESSION=none")
     link.add(child.pid)
     link.close()
-    assert not alive(link.pid)
+    assert not is_alive(link.pid)
     assert child.wait(5) == -signal.SIGTERM

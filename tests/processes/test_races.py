@@ -9,8 +9,9 @@ import pytest
 
 from devproxy.config.model import Stop
 from devproxy.ports.probe import is_free
-from tests.processes.stage import LISTEN, STAY, Stage, alive, play, python, spec
+from tests.processes.stage import LISTEN, STAY, Stage, play, python, spec
 from tests.support import auntil, free_port
+from tests.support.devproxy import is_alive
 
 # Takes its time to end; a file says when two of it live at once.
 SLOW = """
@@ -37,7 +38,7 @@ def test_a_start_during_a_slow_stop_waits_it_out(tmp_path: Path) -> None:
         await auntil(lambda: stage.it.life.next == "stopped")
         stage.supervisor.ask_start("it")
         await auntil(lambda: stage.it.life.generation == 2 and len(stage.lines()) == 2)
-        assert not alive(first)
+        assert not is_alive(first)
 
     play(scene, spec(tmp_path, python(SLOW)))
     assert not (tmp_path / "two").exists()

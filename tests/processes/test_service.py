@@ -18,8 +18,9 @@ from devproxy.paths import make_state_dir
 from devproxy.ports import identity, records
 from devproxy.ports.probe import is_free
 from devproxy.ports.records import ChildRecord
-from tests.processes.stage import LISTEN, PARENT, STAY, Stage, alive, play, python, spec
+from tests.processes.stage import LISTEN, PARENT, STAY, Stage, play, python, spec
 from tests.support import auntil, free_port, run, until
+from tests.support.devproxy import is_alive
 
 DEAF = python(STAY, "SIGTERM", "SIGINT", "SIGHUP")
 WAIT_FOR_FILE = "while [ ! -e go ]; do sleep 0.01; done; "
@@ -255,7 +256,7 @@ def test_a_command_that_hangs_is_ended_with_the_wait(tmp_path: Path) -> None:
         await stage.state("failing")
         await auntil(lambda: len(asked.read_text().split()) > 1)
         first = int(asked.read_text().split()[0])
-        await auntil(lambda: not alive(first))
+        await auntil(lambda: not is_alive(first))
         assert stage.it.life.alive
 
     play(scene, spec(tmp_path, "sleep 600", ready=ready))
@@ -299,10 +300,10 @@ def test_one_that_ignores_the_signal_is_killed_after_its_grace(tmp_path: Path) -
 def test_stopped_means_that_its_descendants_are_gone(tmp_path: Path, how: tuple[str, ...]) -> None:
     async def scene(stage: Stage) -> None:
         pid = int((await stage.line("child ")).split()[1])
-        assert alive(pid)
+        assert is_alive(pid)
         stage.supervisor.ask_stop("it")
         await stage.state("stopped")
-        assert not alive(pid)
+        assert not is_alive(pid)
 
     play(scene, spec(tmp_path, python(PARENT, *how), stop=Stop(grace_seconds=60)))
 
@@ -349,7 +350,7 @@ signal.pause()
         stage.supervisor.ask_stop("it")
         await stage.state("stopped")
         assert time.monotonic() - began >= 0.3
-        assert not alive(pid)
+        assert not is_alive(pid)
 
     play(scene, spec(tmp_path, python(leader), stop=Stop(grace_seconds=0.3)))
 
@@ -406,10 +407,10 @@ def test_stopped_means_that_its_port_binds(tmp_path: Path) -> None:
 def test_one_that_has_done_its_work_may_leave_a_daemon_until_the_session_ends(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await stage.state("done")
-        assert alive(int(stage.lines()[0].split()[1]))
+        assert is_alive(int(stage.lines()[0].split()[1]))
 
     stage = play(scene, spec(tmp_path, python(PARENT, "apart", "leave")))
-    assert not alive(int(stage.lines()[0].split()[1]))
+    assert not is_alive(int(stage.lines()[0].split()[1]))
 
 
 @pytest.mark.parametrize("how", ["stop", "restart", "start"])
@@ -419,7 +420,7 @@ def test_the_daemon_of_one_that_is_done_makes_way_when_it_is_asked_to(tmp_path: 
         first = int(stage.lines()[0].split()[1])
         getattr(stage.supervisor, f"ask_{how}")("it")
         await auntil(lambda: stage.it.life.generation == 2 or stage.it.life.state == "stopped")
-        assert not alive(first)
+        assert not is_alive(first)
         if how != "stop":
             await auntil(lambda: stage.it.life.state == "done" and len(stage.lines()) == 2)
 
@@ -447,7 +448,7 @@ def test_daemons_are_stopped_in_their_turn_too(tmp_path: Path) -> None:
         spec(tmp_path, web, "web", env={"GOODBYE": goodbye}, depends_on={"db": "exited-ok"}),
     )
     assert "db lives True" in stage.lines("web")
-    assert not alive(int((tmp_path / "db").read_text()))
+    assert not is_alive(int((tmp_path / "db").read_text()))
 
 
 def test_a_stopped_one_says_who_has_its_port_if_that_does_not_bind(tmp_path: Path) -> None:
@@ -486,7 +487,7 @@ def test_the_remains_of_a_crashed_one_are_gone_before_it_starts_again(tmp_path: 
 
     async def scene(stage: Stage) -> None:
         await stage.state("crashed")
-        assert not alive(int(stage.lines()[0].split()[1]))
+        assert not is_alive(int(stage.lines()[0].split()[1]))
 
     play(scene, spec(tmp_path, command, env={"PARENT": PARENT}, restart="never"))
 

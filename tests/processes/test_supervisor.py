@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 
 from devproxy.config.model import Ready, Stop
-from tests.processes.stage import LISTEN, STAY, Stage, alive, play, python, spec
+from tests.processes.stage import LISTEN, STAY, Stage, play, python, spec
 from tests.support import auntil, free_port
+from tests.support.devproxy import is_alive
 
 NOT_YET = "while [ ! -e go ]; do sleep 0.01; done; "
 
@@ -307,7 +308,7 @@ def test_nobody_starts_before_all_that_end_are_gone(tmp_path: Path) -> None:
         pid = pid_of(stage, "slow")
         stage.adopt(replace(slow, env={"A": "1"}), replace(quick, command="sleep 601"), restarts=["slow", "quick"])
         await auntil(lambda: stage["quick"].life.generation == 2)
-        assert not alive(pid)
+        assert not is_alive(pid)
 
     play(scene, slow, quick)
 
@@ -323,7 +324,7 @@ def test_who_is_new_takes_the_port_of_who_is_gone(tmp_path: Path) -> None:
         assert list(stage.supervisor.services) == ["new"]
         assert stage.supervisor.still_alive() == ["old"]
         await stage.state("ready", "new")
-        assert not alive(pid)
+        assert not is_alive(pid)
         assert stage.supervisor.still_alive() == ["new"]
 
     stage = play(scene, old)
@@ -486,7 +487,7 @@ def test_all_are_stopped_in_the_middle_of_it_too(tmp_path: Path) -> None:
         await auntil(lambda: stage["new"].life.state == "freeing")
         stage.supervisor.hurry()
         await stage.supervisor.stop_all()
-        assert not alive(pid)
+        assert not is_alive(pid)
         assert stage["new"].child is None
 
     stage = play(scene, spec(tmp_path, python(STAY, "SIGTERM"), "old", stop=Stop(grace_seconds=60)))

@@ -9,8 +9,9 @@ from devproxy.hub.topic import TopicClosed
 from devproxy.processes import terminal
 from devproxy.processes.child import Command, spawn
 from devproxy.processes.terminal import Attached, Terminal
-from tests.processes.stage import Stage, alive, play, python, spec
+from tests.processes.stage import Stage, play, python, spec
 from tests.support import auntil, run
+from tests.support.devproxy import is_alive
 
 ASK = """
 while True:
@@ -273,7 +274,7 @@ def test_one_that_keeps_it_open_after_its_parent_does_not_hold_up_a_stop(tmp_pat
         assert stage.it.child is None
 
     play(scene, spec(tmp_path, ("sh", "-c", f"{python('')[0]} holder.py; exec sleep 600")))
-    assert not alive(int((tmp_path / "pid").read_text()))
+    assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
 def test_who_types_is_let_go_when_the_terminal_is_closed_under_a_child_that_lives(tmp_path: Path) -> None:

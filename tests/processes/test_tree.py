@@ -10,8 +10,9 @@ import pytest
 
 from devproxy.processes.child import Child, Command, spawn
 from devproxy.processes.tree import Tree
-from tests.processes.stage import PARENT, adopting, alive, python
+from tests.processes.stage import PARENT, adopting, python
 from tests.support import free_port, until
+from tests.support.devproxy import is_alive
 
 
 class Family:
@@ -33,7 +34,7 @@ class Family:
     def end(self) -> None:
         self.parent.signal_group(signal.SIGKILL)
         for pid in (self.pid, self.parent.pid):
-            if alive(pid):
+            if is_alive(pid):
                 os.kill(pid, signal.SIGKILL)
         os.waitpid(self.parent.pid, 0)
         for fd in tuple(self.parent.outputs):
@@ -71,7 +72,7 @@ def test_what_carries_another_name_is_not_ours(apart: Family, names: dict[str, s
 
 def test_a_signal_reaches_all_of_it(apart: Family) -> None:
     tree(apart).signal(signal.SIGTERM)
-    until(lambda: not alive(apart.pid) and not alive(apart.parent.pid))
+    until(lambda: not is_alive(apart.pid) and not is_alive(apart.parent.pid))
 
 
 def test_it_is_not_gone_while_the_group_is_not(apart: Family) -> None:

@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +16,9 @@ import pytest
 from devproxy.ports import records
 from devproxy.processes.reaper import Reaper
 from devproxy.session.custody import Custody
-from tests.processes.stage import STAY, adopting, python
+from tests.processes.stage import adopting
+from tests.session.conftest import Start
 from tests.support import auntil, run
-
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start(source: str = STAY, *arguments: str, group: bool = True) -> subprocess.Popen[str]:
-        words = python(source, *arguments)
-        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=group))
-        output = started[-1].stdout
-        assert output is not None
-        output.readline()
-        return started[-1]
-
-    yield start
-    for one in started:
-        with one:
-            one.kill()
 
 
 def test_a_child_is_on_record_while_it_lives(tmp_path: Path, start: Start) -> None:

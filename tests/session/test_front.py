@@ -12,7 +12,7 @@ from devproxy.ports.memory import PUBLIC, Memory
 from devproxy.session.front import bind_front
 from devproxy.session.launch import Launch, Options
 from devproxy.session.place import Place
-from tests.ports.children import free_port
+from tests.support import free_port
 from tests.support.race import race
 
 

@@ -1,15 +1,12 @@
 """A service with several instances: balanced, shown, restarted and stopped together."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
 from tests.support import free_port, until
-from tests.support.devproxy import RunningDevproxy
+from tests.support.devproxy import Start
 from tests.support.services import write_config
-
-Start = Callable[..., RunningDevproxy]
 
 # Answers with the name that it has in its environment, and prints it for each request.
 NAMED = """
@@ -59,12 +56,6 @@ to = "docs"
 """
 
 
-def status(session: RunningDevproxy) -> dict[str, dict[str, object]]:
-    listed = session.status()["services"]
-    assert isinstance(listed, list)
-    return {one["name"]: one for one in listed}
-
-
 def test_instances_share_the_requests_and_are_one_service_for_who_commands(tmp_path: Path, devproxy: Start) -> None:
     (tmp_path / "named.py").write_text(NAMED)
     write_config(tmp_path, CONFIG.replace("PORT", '"auto"'))
@@ -75,11 +66,11 @@ def test_instances_share_the_requests_and_are_one_service_for_who_commands(tmp_p
     answered = [httpx.get(session.url).text for _ in range(6)]
     assert sorted(answered) == ["api.1"] * 3 + ["api.2"] * 3
 
-    assert status(session)["docs.1"]["state"] == status(session)["docs.2"]["state"] == "waiting"
+    assert session.services()["docs.1"]["state"] == session.services()["docs.2"]["state"] == "waiting"
     assert httpx.get(f"{session.url}/docs", timeout=20).text in ("docs.1", "docs.2")
 
     # Its state, its lines
-    before = status(session)
+    before = session.services()
     assert [(one["name"], one["instance_of"]) for one in before.values()][:2] == [("api.1", "api"), ("api.2", "api")]
     assert before["api.1"]["port"] != before["api.2"]["port"]
     assert "api  2 of 2 ready" in session.run("status")
@@ -94,12 +85,12 @@ def test_instances_share_the_requests_and_are_one_service_for_who_commands(tmp_p
 
     # Commands
     session.run("restart", "api")
-    after = status(session)
+    after = session.services()
     assert all(after[name]["pid"] not in (before[name]["pid"], None) for name in ("api.1", "api.2"))
     session.run("stop", "api.1")
     assert {httpx.get(session.url).text for _ in range(3)} == {"api.2"}
     session.run("stop", "api")
-    assert [status(session)[name]["state"] for name in ("api.1", "api.2")] == ["stopped", "stopped"]
+    assert [session.services()[name]["state"] for name in ("api.1", "api.2")] == ["stopped", "stopped"]
     refused = httpx.get(session.url, headers={"Accept": "application/json"})
     assert (refused.status_code, refused.json()["service"]) == (503, "api")
     session.run("start", "api")
@@ -111,7 +102,7 @@ def test_ports_follow_the_declared_one_and_one_that_dies_is_left_out_at_once(tmp
     (tmp_path / "named.py").write_text(NAMED)
     write_config(tmp_path, CONFIG.replace("PORT", f"{port}\nrestart = 'never'"))
     session = devproxy(tmp_path).wait_ready()
-    found = status(session)
+    found = session.services()
     assert [found[name]["port"] for name in ("api.1", "api.2")] == [port, port + 1]
     session.run("stop", "api.2")
     assert [httpx.get(session.url).text for _ in range(3)] == ["api.1"] * 3

@@ -2,8 +2,6 @@
 
 import os
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,28 +11,10 @@ import pytest
 from devproxy.ports import identity, killed, records
 from devproxy.ports.records import ChildRecord
 from devproxy.session import leftovers
-from tests.processes.stage import STAY, alive, python
+from tests.processes.stage import STAY
+from tests.session.conftest import Start
 from tests.support import until
-
-Start = Callable[..., subprocess.Popen[str]]
-
-
-@pytest.fixture
-def start() -> Iterator[Start]:
-    started: list[subprocess.Popen[str]] = []
-
-    def start(source: str = STAY, *arguments: str, group: bool = True, mark: str = "") -> subprocess.Popen[str]:
-        words, env = python(source, *arguments), {**os.environ, **({"DEVPROXY_SESSION": mark} if mark else {})}
-        started.append(subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=group, env=env))
-        output = started[-1].stdout
-        assert output is not None
-        output.readline()
-        return started[-1]
-
-    yield start
-    for one in started:
-        with one:
-            one.kill()
+from tests.support.devproxy import is_alive
 
 
 def record_of(pid: int, *, session: int | None = None) -> ChildRecord:
@@ -87,7 +67,7 @@ def test_its_whole_group_goes(tmp_path: Path, start: Start) -> None:
     child = start(source)
     [grandchild] = [one.pid for one in psutil.Process(child.pid).children()]
     end_leftovers(tmp_path, record_of(child.pid))
-    until(lambda: not alive(grandchild))
+    until(lambda: not is_alive(grandchild))
 
 
 def test_one_that_does_not_listen_is_killed(tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,6 @@
 """The config while a session runs: an edit is told, a reload applies it, and a wrong one changes nothing."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +10,9 @@ import pytest
 from devproxy.cli.client import Client
 from devproxy.errors import NoSession
 from tests.support import free_port, until
-from tests.support.devproxy import RunningDevproxy, is_alive
+from tests.support.devproxy import RunningDevproxy, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config, write_procfile
-
-Start = Callable[..., RunningDevproxy]
 
 CONFIG = """
 [services.web]
@@ -38,10 +35,6 @@ to = "api"
 """
 
 
-def services(session: RunningDevproxy) -> dict[str, dict[str, Any]]:
-    return {one["name"]: one for one in Client(session.cwd).get("/api/services")["services"]}
-
-
 def reload(session: RunningDevproxy) -> dict[str, Any]:
     return Client(session.cwd).post("/api/session/reload")
 
@@ -49,7 +42,7 @@ def reload(session: RunningDevproxy) -> dict[str, Any]:
 def test_only_what_changed_restarts_and_no_request_fails_meanwhile(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, CONFIG)
     session = devproxy(tmp_path).wait_ready()
-    before = services(session)
+    before = session.services()
     answers: list[tuple[int, str]] = []
     over = threading.Event()
 
@@ -65,13 +58,13 @@ def test_only_what_changed_restarts_and_no_request_fails_meanwhile(tmp_path: Pat
         until(lambda: answers)
         write_config(tmp_path, CONFIG.replace("server.py api", "server.py other"))
         session.wait_for("devproxy.toml changed: `devproxy reload` restarts api\n")
-        assert services(session) == before  # an edit alone changes nothing
+        assert session.services() == before  # an edit alone changes nothing
         assert reload(session)["restarted"] == ["api"]
         until(lambda: (200, "other /api/x") in answers)
     finally:
         over.set()
         visitor.join()
-    after = until(lambda: (found := services(session))["api"]["state"] == "ready" and found)
+    after = until(lambda: (found := session.services())["api"]["state"] == "ready" and found)
     assert after["web"] == before["web"]
     assert after["api"]["pid"] != before["api"]["pid"]
     assert after["api"]["port"] == before["api"]["port"]
@@ -81,18 +74,18 @@ def test_only_what_changed_restarts_and_no_request_fails_meanwhile(tmp_path: Pat
 def test_services_and_routes_come_and_go(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, CONFIG)
     session = devproxy(tmp_path).wait_ready()
-    before, web = services(session), CONFIG.split("[services.api]")[0]
+    before, web = session.services(), CONFIG.split("[services.api]")[0]
     (old,) = [one for one in session.descendants() if one.pid == before["api"]["pid"]]
     mail = f'[services.mail]\nkind = "backend"\ncommand = "exec {{python}} server.py mail"\nport = {free_port()}\n'
     routes = '[[routes]]\nprefix = "/"\nto = "web"\n[[routes]]\nprefix = "/mail"\nto = "mail"\n'
     write_config(tmp_path, web + mail + routes)
     said = reload(session)
     assert (said["started"], said["stopped"], said["restarted"], said["changed"]) == (["mail"], ["api"], [], ["routes"])
-    assert list(services(session)) == ["web", "mail"]
+    assert list(session.services()) == ["web", "mail"]
     assert httpx.get(f"{session.url}/mail/x").text == "mail /mail/x"
     assert httpx.get(f"{session.url}/api/x").text == "web /api/x"
     until(lambda: not is_alive(old))
-    assert services(session)["web"] == before["web"]
+    assert session.services()["web"] == before["web"]
     session.stop()
     assert "mail gone" in (tmp_path / "journal").read_text()
 
@@ -100,7 +93,7 @@ def test_services_and_routes_come_and_go(tmp_path: Path, devproxy: Start) -> Non
 def test_a_config_that_became_wrong_is_said_at_once_and_changes_nothing(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, CONFIG)
     session = devproxy(tmp_path).wait_ready()
-    before = services(session)
+    before = session.services()
     write_config(tmp_path, CONFIG.replace('kind = "backend"', 'kind = "backside"'))
     session.wait_for("devproxy.toml changed, and has errors; everything runs on as it was\n")
     said = session.wait_for("devproxy.toml:8: services.api.kind: expected")
@@ -111,7 +104,7 @@ def test_a_config_that_became_wrong_is_said_at_once_and_changes_nothing(tmp_path
     (elsewhere / "devproxy.toml").write_text((tmp_path / "devproxy.toml").read_text())
     assert run_devproxy(elsewhere, ["up"]).stderr == refused.stderr
     assert refused.stderr.splitlines()[0].removeprefix("devproxy: ") in said
-    assert services(session) == before
+    assert session.services() == before
     write_config(tmp_path, CONFIG)
     session.wait_for("devproxy.toml changed: it is what runs again")
 
@@ -123,14 +116,14 @@ def test_what_a_session_is_built_on_waits_for_the_next_up_and_the_rest_counts_at
     session = devproxy(tmp_path).wait_ready()
     foreign = {"Host": f"app.test:{session.port}"}
     assert httpx.get(f"{session.url}/page", headers=foreign).status_code == 403
-    pids = {name: one["pid"] for name, one in services(session).items()}
+    pids = {name: one["pid"] for name, one in session.services().items()}
     write_config(tmp_path, f'port = {free_port()}\nname = "new"\nallowed_hosts = ["app.test"]\n{CONFIG}')
     session.wait_for("name and port: take effect at the next `devproxy up`")
     said = reload(session)
     assert (said["changed"], said["later"]) == (["allowed_hosts"], ["name", "port"])
     assert httpx.get(f"{session.url}/page", headers=foreign).text == "web /page"
     assert Client(tmp_path).get("/api/status")["name"] == tmp_path.name
-    assert {name: one["pid"] for name, one in services(session).items()} == pids
+    assert {name: one["pid"] for name, one in session.services().items()} == pids
     assert reload(session)["later"] == ["name", "port"]  # it still does
 
 
@@ -144,10 +137,10 @@ def test_folders_watches_and_readiness_follow(tmp_path: Path, devproxy: Start) -
     document = {"Accept": "text/html"}
     assert "one" in httpx.get(session.url, headers=document).text
     write_config(tmp_path, site.replace('"one"', '"two"').replace('port = "auto"', 'port = "auto"\nwatch = ["*.py"]'))
-    pid = services(session)["api"]["pid"]
+    pid = session.services()["api"]["pid"]
     assert reload(session)["changed"] == ["web", "api"]
     assert "two" in httpx.get(session.url, headers=document).text
-    assert services(session)["api"]["pid"] == pid
+    assert session.services()["api"]["pid"] == pid
     with httpx.stream("GET", f"{session.url}/__devproxy/live", timeout=30) as live:
         lines = live.iter_lines()
         next(line for line in lines if line.startswith("data:"))  # the greeting: it listens

@@ -1,16 +1,13 @@
 """A session of a part of the services: what is left out, what a request for it gets, what brings it."""
 
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import httpx
 
-from tests.support.devproxy import RunningDevproxy
+from tests.support.devproxy import RunningDevproxy, Start
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config
-
-Start = Callable[..., RunningDevproxy]
 
 SERVER = 'kind = "backend"\ncommand = "exec {python} server.py NAME"\nport = "auto"\n'
 ROUTE = '[[routes]]\nprefix = "/NAME"\nto = "NAME"\n'
@@ -23,9 +20,7 @@ def config(**services: str) -> str:
 
 
 def states(session: RunningDevproxy) -> dict[str, str]:
-    listed = session.status()["services"]
-    assert isinstance(listed, list)
-    return {one["name"]: one["state"] for one in listed}
+    return {name: one["state"] for name, one in session.services().items()}
 
 
 def get(session: RunningDevproxy, path: str) -> httpx.Response:

@@ -5,7 +5,6 @@ import re
 import signal
 import socket
 import stat
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -17,11 +16,9 @@ from devproxy.paths import socket_path, state_dir
 from devproxy.ports import records
 from devproxy.session.place import SESSION_FILE
 from tests.support import free_port, until
-from tests.support.devproxy import RunningDevproxy, is_alive
+from tests.support.devproxy import Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config
-
-Start = Callable[..., RunningDevproxy]
 
 API = """
 [services.api]
@@ -33,13 +30,6 @@ port = "auto"
 prefix = "/"
 to = "api"
 """
-
-
-def services(session: RunningDevproxy) -> dict[str, dict[str, object]]:
-    """What `devproxy status` says of each service."""
-    listed = session.status()["services"]
-    assert isinstance(listed, list)
-    return {one["name"]: one for one in listed}
 
 
 def test_its_first_line_says_what_is_being_done_before_any_child_prints(tmp_path: Path, devproxy: Start) -> None:
@@ -64,7 +54,7 @@ def test_its_children_are_on_record_while_they_run(tmp_path: Path, devproxy: Sta
     write_config(tmp_path, API)
     session = devproxy(tmp_path).wait_ready()
     [record] = records.load(state_dir(tmp_path))
-    api = services(session)["api"]
+    api = session.services()["api"]
     assert (record.service, record.pid, record.ports) == ("api", api["pid"], (api["port"],))
     assert record.session.pid == session.pid
     session.stop()
@@ -85,16 +75,16 @@ def test_a_sigkill_leaves_nothing_running_not_even_daemons(tmp_path: Path, devpr
 def test_a_saved_file_restarts_who_watches_it_and_no_request_fails(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, API.replace('port = "auto"', 'port = "auto"\nwatch = ["*.py"]'))
     session = devproxy(tmp_path).wait_ready()
-    first = services(session)["api"]["pid"]
+    first = session.services()["api"]["pid"]
     (tmp_path / "extra.py").write_text("x = 1\n")
     session.wait_for("api: extra.py saved")
 
     def restarted() -> bool:
         assert httpx.get(f"{session.url}/page", timeout=20).text == "api /page"
-        return services(session)["api"]["restarts"] == 1
+        return session.services()["api"]["restarts"] == 1
 
     until(restarted)
-    api = until(lambda: (one := services(session)["api"])["state"] == "ready" and one)
+    api = until(lambda: (one := session.services()["api"])["state"] == "ready" and one)
     assert api["pid"] != first
     journal = (tmp_path / "journal").read_text().split("\n")
     assert journal[:4] == ["api listens", "api asked", "api gone", "api listens"]
@@ -107,7 +97,7 @@ def test_services_that_start_at_the_same_moment_get_different_ports(tmp_path: Pa
     server += 'depends_on = { db = "started" }\n'
     config = '[services.db]\nkind = "worker"\ncommand = "exec sleep 600"\n'
     write_config(tmp_path, config + "".join(f"[services.{name}]\n{server}" for name in names))
-    found = services(devproxy(tmp_path).wait_ready())
+    found = devproxy(tmp_path).wait_ready().services()
     assert len({found[name]["port"] for name in names}) == len(names)
 
 
@@ -135,7 +125,7 @@ def test_a_held_port_of_an_optional_service_is_its_crash_and_nobody_elses(tmp_pa
         session = devproxy(tmp_path)
         session.wait_for(f"late could not be started: port {port}, which late needs, is held by")
         assert httpx.get(f"{session.url}/page").text == "api /page"
-        assert f"devproxy kill-port {port}" in str(services(session)["late"]["message"])
+        assert f"devproxy kill-port {port}" in str(session.services()["late"]["message"])
 
 
 def test_a_crash_is_told_after_the_last_words_and_to_who_asks(tmp_path: Path, devproxy: Start) -> None:
@@ -171,7 +161,7 @@ def test_a_program_that_only_the_shell_misses_is_exit_6_and_leaves_nothing_runni
 def test_an_optional_service_without_its_program_ends_nothing(tmp_path: Path, devproxy: Start) -> None:
     extra = '[services.extra]\nkind = "worker"\noptional = true\ncommand = "no-such-program"\n'
     write_config(tmp_path, API + extra)
-    assert services(devproxy(tmp_path).wait_ready())["extra"]["state"] == "crashed"
+    assert devproxy(tmp_path).wait_ready().services()["extra"]["state"] == "crashed"
 
 
 def test_a_static_folder_and_an_url_need_no_process(tmp_path: Path, devproxy: Start) -> None:
@@ -218,7 +208,7 @@ def test_one_that_dies_at_once_waits_for_a_save_and_then_starts(tmp_path: Path, 
     session = devproxy(tmp_path)
     session.wait_for("api exited with code 1; it starts again in 0.5 s")
     session.wait_for("after 3 crashes in a row it waits for the next save of a file, or to be restarted")
-    api = services(session)["api"]
+    api = session.services()["api"]
     assert (api["state"], api["restarts"], api["retry_in"]) == ("crashed", 2, None)
     until(lambda: (tmp_path / "fixed.py").write_text("x = 1\n") and "fixed.py saved" in session.output)
     session.wait_for("api is ready")

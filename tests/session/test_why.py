@@ -2,7 +2,6 @@
 
 import asyncio
 import threading
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial, reduce
 from pathlib import Path
@@ -18,10 +17,8 @@ from devproxy.session import why
 from devproxy.session.session import Session
 from devproxy.session.why import probe_words, source_of
 from tests.support import free_port, run, until
-from tests.support.devproxy import RunningDevproxy
+from tests.support.devproxy import RunningDevproxy, Start
 from tests.support.services import write_config
-
-Start = Callable[..., RunningDevproxy]
 
 CONFIG = """
 [services.api]

@@ -1,12 +1,15 @@
 """What every test may use: waiting on conditions, running coroutines, free ports."""
 
 import asyncio
-import socket
+import os
+import random
 import time
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
 import uvloop
+
+from devproxy.ports.probe import is_free
 
 T = TypeVar("T")
 
@@ -48,19 +51,15 @@ def run(coroutine: Coroutine[Any, Any, T], within: float = 30.0) -> T:
         return runner.run(bounded())
 
 
-_handed_out: set[int] = set()
+_WORKER, _WORKERS = (os.environ.get(f"PYTEST_XDIST_WORKER{it}", "0") for it in ("", "_COUNT"))
+# Below what the kernel gives to connections (ip_local_port_range), above where devproxy looks for `port = "auto"`;
+# of these each worker has its own.
+_ports = list(range(24_000 + int(_WORKER.removeprefix("gw")), 32_000, int(_WORKERS) or 1))
+random.shuffle(_ports)
 
 
 def free_port() -> int:
-    """A port that nothing listens on at this moment, on either loopback family; never the same one twice."""
-    while True:
-        with socket.socket(socket.AF_INET) as four, socket.socket(socket.AF_INET6) as six:
-            four.bind(("127.0.0.1", 0))
-            port: int = four.getsockname()[1]
-            try:
-                six.bind(("::1", port))
-            except OSError:
-                continue
-            if port not in _handed_out:
-                _handed_out.add(port)
-                return port
+    """A port that nothing listens on, on any address; never the same one twice, and no other test takes it meanwhile."""
+    while not is_free(port := _ports.pop()):
+        pass
+    return port

@@ -11,10 +11,11 @@ import urllib.request
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import psutil
 
+from devproxy.cli.client import Client
 from tests.support import free_port, until
 
 COMMAND = (sys.executable, "-m", "devproxy")
@@ -85,10 +86,9 @@ class RunningDevproxy:
         assert self.process.poll() is None, f"it ended with {self.process.returncode}:\n{self.output}"
         return self
 
-    def status(self) -> dict[str, object]:
-        """What `devproxy status --json` says of it."""
-        answer: dict[str, object] = json.loads(self.run("status", "--json"))
-        return answer
+    def services(self) -> dict[str, dict[str, Any]]:
+        """Its services by name, as `devproxy status --json` shows them."""
+        return {one["name"]: one for one in Client(self.cwd).get("/api/services")["services"]}
 
     def run(self, *arguments: str) -> str:
         """Run another devproxy command in the same folder; return its standard output."""
@@ -163,6 +163,10 @@ class RunningDevproxy:
         self.process.wait(5)
 
 
+Start = Callable[..., RunningDevproxy]
+"""The fixture `devproxy`: start `devproxy up` in a folder."""
+
+
 def devproxy(cwd: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess[str]:
     """Run one devproxy command to its end, without a terminal."""
     return subprocess.run(
@@ -175,9 +179,10 @@ def devproxy(cwd: Path, arguments: Sequence[str]) -> subprocess.CompletedProcess
     )
 
 
-def is_alive(process: psutil.Process) -> bool:
-    """It runs, and is not merely waiting to be reaped."""
+def is_alive(process: psutil.Process | int) -> bool:
+    """It, or who has this pid, runs, and is not merely waiting to be reaped."""
     try:
+        process = psutil.Process(process) if isinstance(process, int) else process
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return False
