@@ -343,7 +343,7 @@ def test_one_that_left_and_comes_back_begins_when_its_last_process_is_gone(tmp_p
         stage.adopt(other)
         stage.adopt(it, other)
         await auntil(lambda: stage.it.child is not None)
-        assert not alive(pid)
+        assert not is_alive(pid)
 
     play(scene, it, other)
 
