@@ -48,7 +48,7 @@ class Watching:
         self,
         config: Config,
         *,
-        saved: Callable[[str, frozenset[Path]], None],
+        saved: Callable[[str, frozenset[str]], None],
         reload: Callable[[dict[str, Any]], None],
         edited: Callable[[], None] | None,
         warn: Callable[[str], None],
@@ -105,13 +105,10 @@ class Watching:
                 del self._subscriptions[name]
         for name, watched in wanted.items():
             if name not in self._subscriptions:
-                told = partial(self._saved_of_any if watched[1] is ANY_FILE else self._saved, name)
-                subscription = self._running_watcher().add(*watched, SAVE_QUIET_MS, told)
+                unless = WRITTEN_BY_PROGRAMS if watched[1] is ANY_FILE else None
+                told = partial(self._saved, name)
+                subscription = self._running_watcher().add(*watched, SAVE_QUIET_MS, told, unless=unless)
                 self._subscriptions[name] = watched, subscription
-
-    def _saved_of_any(self, name: str, paths: frozenset[Path]) -> None:
-        if sources := frozenset(path for path in paths if not WRITTEN_BY_PROGRAMS.fullmatch(path.name)):
-            self._saved(name, sources)
 
     def _watch_sites(self, wanted: tuple[Site, ...]) -> None:
         """All or none anew: they share the name of what is served now."""

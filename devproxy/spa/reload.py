@@ -69,7 +69,7 @@ class LiveReload:
         self._quiet_ms = max(quiet_ms, BUILD_QUIET_MS) if is_build_output(root) else quiet_ms
         self._publish = publish
         self._content = Content() if content is None else content
-        self._bursts: asyncio.Queue[frozenset[Path]] = asyncio.Queue()
+        self._bursts: asyncio.Queue[frozenset[str]] = asyncio.Queue()
         self._has_index = False
 
     async def run(self, watcher: Watcher | None = None) -> None:
@@ -86,14 +86,13 @@ class LiveReload:
         subscription = watcher.add(self._root, ["**"], self._quiet_ms, self._bursts.put_nowait, gitignored=True)
         try:
             await asyncio.to_thread(self._look_at_all)
-            pending: set[Path] = set()
+            pending: set[str] = set()
             while True:
                 pending |= await self._bursts.get()
                 if self._is_being_built():
                     continue  # index.html will come, and with it a burst
                 changed, pending = frozenset(pending), set()
-                await asyncio.to_thread(self._content.look_at, map(str, changed))
-                if (event := self._event(changed)) is not None:
+                if (event := await asyncio.to_thread(self._look_at, changed)) is not None:
                     self._publish({**event, "content": self._content()})
         finally:
             watcher.remove(subscription)
@@ -108,8 +107,11 @@ class LiveReload:
         self._has_index = self._has_index or exists
         return not exists and (self._has_index or is_build_output(self._root))
 
-    def _event(self, changed: frozenset[Path]) -> dict[str, Any] | None:
-        kind, names = sort_changes(path.relative_to(self._root).as_posix() for path in changed)
+    def _look_at(self, changed: frozenset[str]) -> dict[str, Any] | None:
+        """Take note of a burst; what to tell of it, None: nothing."""
+        self._content.look_at(changed)
+        below = os.path.join(os.path.abspath(self._root), "")  # noqa: PTH100, PTH118 (as the watcher spells it)
+        kind, names = sort_changes(path.removeprefix(below) for path in changed)
         if kind == "css" and all((self._root / name).is_file() for name in names):
             return {"kind": "css", "paths": [f"{self._prefix}/{quote(name)}" for name in names]}
         return None if kind == "nothing" else {"kind": "page"}

@@ -1,10 +1,11 @@
 """One watcher for all who want to know about changed files."""
 
-# A burst may be 20,000 paths: strings here, Path objects only at the door.
+# A burst may be 20,000 paths: strings, of which a Path object each would cost ten times as much.
 # ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120
 
 import asyncio
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -41,7 +42,8 @@ DRAIN_SECONDS = 0.06
 # What the kernel dates inodes by on Linux: CLOCK_REALTIME_COARSE, which is some milliseconds behind clock_gettime(2).
 INODE_CLOCK: Final = 5 if sys.platform == "linux" else time.CLOCK_REALTIME
 
-Callback = Callable[[frozenset[Path]], None]
+Callback = Callable[[frozenset[str]], None]
+"""Given the paths of a burst."""
 
 
 class Subscription:
@@ -59,6 +61,7 @@ class Subscription:
         hold: Callable[[], bool],
         *,
         gitignored: bool,
+        unless: re.Pattern[str] | None,
     ) -> None:
         self._directory = os.path.abspath(directory)
         self._globs = tuple(parse_glob(glob) for glob in globs)
@@ -67,7 +70,8 @@ class Subscription:
         self._callback = callback
         self._hold = hold
         self._gitignored = gitignored
-        self._pending: set[Path] = set()
+        self._unless = unless
+        self._pending: set[str] = set()
         self._deadline = 0.0
         self._timer: asyncio.TimerHandle | None = None
         self._targets: tuple[tuple[str, str, Glob, Ignores], ...] = ()
@@ -90,21 +94,23 @@ class Subscription:
         self._targets = tuple(targets)
         return roots
 
-    def match(self, path: str) -> Path | None:
+    def match(self, path: str) -> str | None:
         """The path as the subscriber names it, or None if it is not for this subscriber."""
+        if self._unless is not None and self._unless.fullmatch(path, path.rfind("/") + 1):
+            return None
         for real, named, glob, ignored in self._targets:
             below = _below(path, real)
             if below is None or is_noise(below.split("/") if below else ()) or not glob.matches(below):
                 continue
             if not below or not ignored(path, False):  # a glob that names the file itself means it
-                return Path(named, below)
+                return os.path.join(named, below) if below else named
         return None
 
     def is_news(self, path: str) -> bool:
         """Whether a change that an older source tells of came after the subscription."""
         return _changed_ns(path) >= self._since_ns
 
-    def arrived(self, paths: set[Path]) -> None:
+    def arrived(self, paths: set[str]) -> None:
         """Add to the burst; it is handed over after the quiet period."""
         loop = asyncio.get_running_loop()
         if not self._pending:
@@ -170,15 +176,22 @@ class Watcher:
         callback: Callback,
         *,
         gitignored: bool = False,
+        unless: re.Pattern[str] | None = None,
     ) -> Subscription:
         """Subscribe to files below `directory`; the callback runs on the event loop, once a burst.
 
         What changed before is not told. A root that does not exist is waited for. gitignored: files that .gitignore
-        names count, too.
+        names count, too; unless: those whose names match do not.
         Callable before and while `run` runs.
         """
         subscription = Subscription(
-            directory, globs, quiet_ms, callback, lambda: not self.started.is_set(), gitignored=gitignored
+            directory,
+            globs,
+            quiet_ms,
+            callback,
+            lambda: not self.started.is_set(),
+            gitignored=gitignored,
+            unless=unless,
         )
         self._subscriptions = (*self._subscriptions, subscription)
         self.started.clear()
@@ -280,7 +293,7 @@ class Watcher:
     def _refresh(self) -> list[Root]:
         return [root for subscription in self._subscriptions for root in subscription.refresh()]
 
-    def _sort(self, changes: list[Change], listened: Listened) -> tuple[dict[Subscription, set[Path]], set[str]]:
+    def _sort(self, changes: list[Change], listened: Listened) -> tuple[dict[Subscription, set[str]], set[str]]:
         """Who is to be told what; and the paths because of which the layout must be made anew."""
         paths: dict[str, str] = {}  # and what was told of: itself, or the directory that it came with
         moved: set[str] = set()
@@ -294,16 +307,16 @@ class Watcher:
                 paths.update(dict.fromkeys(walk_files(path), path))
         return self._for_whom(paths, listened), moved
 
-    def _sort_appeared(self, appeared: Mapping[str, Listened]) -> dict[Subscription, set[Path]]:
+    def _sort_appeared(self, appeared: Mapping[str, Listened]) -> dict[Subscription, set[str]]:
         """What is in the places because of which the layout was made anew: all of it counts as changed."""
-        found: dict[Subscription, set[Path]] = {}
+        found: dict[Subscription, set[str]] = {}
         for path, listened in appeared.items():
             for subscription, hits in self._for_whom(dict.fromkeys(walk_files(path), path), listened).items():
                 found.setdefault(subscription, set()).update(hits)
         return found
 
-    def _for_whom(self, paths: Mapping[str, str], listened: Listened) -> dict[Subscription, set[Path]]:
-        found: dict[Subscription, set[Path]] = {}
+    def _for_whom(self, paths: Mapping[str, str], listened: Listened) -> dict[Subscription, set[str]]:
+        found: dict[Subscription, set[str]] = {}
         for subscription in self._subscriptions:
             hits = {
                 hit
@@ -341,7 +354,7 @@ class Watcher:
 
     # Back on the event loop.
 
-    def _arrived(self, found: dict[Subscription, set[Path]], moved: set[str], listened: Listened) -> None:
+    def _arrived(self, found: dict[Subscription, set[str]], moved: set[str], listened: Listened) -> None:
         if not self._running:
             return
         if moved:
@@ -351,7 +364,7 @@ class Watcher:
             self._again.set()
         self._deliver(found)
 
-    def _deliver(self, found: dict[Subscription, set[Path]]) -> None:
+    def _deliver(self, found: dict[Subscription, set[str]]) -> None:
         for subscription, paths in found.items():
             if subscription in self._subscriptions:
                 subscription.arrived(paths)

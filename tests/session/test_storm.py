@@ -47,7 +47,7 @@ def test_a_checkout_of_20000_files_restarts_a_service_once(tmp_path: Path, monke
     bursts: list[int] = []
 
     async def scene(stage: Stage) -> None:
-        def saved(name: str, paths: frozenset[Path]) -> None:
+        def saved(name: str, paths: frozenset[str]) -> None:
             bursts.append(len(paths))
             stage.supervisor.saved(name)
 

@@ -20,7 +20,7 @@ async def watching(root: Path, **services: tuple[str, ...]) -> AsyncIterator[tup
     saves: Saves = []
     watching = Watching(
         Config("shop", root, services=tuple(declared)),
-        saved=lambda name, paths: saves.append((name, {path.name for path in paths})),
+        saved=lambda name, paths: saves.append((name, {Path(path).name for path in paths})),
         reload=pytest.fail,
         edited=None,
         warn=pytest.fail,

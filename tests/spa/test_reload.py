@@ -3,7 +3,8 @@
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -239,5 +240,24 @@ def test_pages_are_told_the_version_that_they_are_then_up_to_date_with(site: Pat
             (site / "assets/a b.css").write_text("i{}")
             event = await told.events.get()
             assert before != event["content"] == content()
+
+    run(scenario())
+
+
+def test_a_burst_is_looked_at_beside_the_loop(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """20,000 files take a second to sort on a busy machine."""
+    beaten = threading.Event()
+
+    def slow(names: Iterable[str]) -> tuple[str, list[str]]:
+        assert beaten.wait(10)
+        return sort_changes(names)
+
+    monkeypatch.setattr("devproxy.spa.reload.sort_changes", slow)
+
+    async def scenario() -> None:
+        async with reloading(site) as (told, _):
+            (site / "index.html").write_text("<b>")
+            asyncio.get_running_loop().call_later(0.1, beaten.set)
+            assert await told.next() == {"kind": "page"}
 
     run(scenario())

@@ -23,7 +23,7 @@ async def scene():
     await watcher.started.wait()
     for name in ("a.py", "3/b.py"):
         Path(folder, name).write_text("x")
-        print("told", *(path.name for path in await told.get()))
+        print("told", *(Path(path).name for path in await told.get()))
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
     print("warned", *warnings, sep="\\n")

@@ -27,6 +27,9 @@ class Seen:
         async with asyncio.timeout(30):
             return await self.bursts.get()
 
+    def put(self, burst: frozenset[str]) -> None:
+        self.bursts.put_nowait(frozenset(map(Path, burst)))
+
     def none_waits(self) -> bool:
         return self.bursts.empty()
 
@@ -37,7 +40,7 @@ async def watching(
 ) -> AsyncIterator[tuple[Seen, Watcher]]:
     seen = Seen()
     watcher = Watcher(warn=pytest.fail, poll=poll)
-    watcher.add(directory, globs, quiet_ms, seen.bursts.put_nowait)
+    watcher.add(directory, globs, quiet_ms, seen.put)
     task = asyncio.create_task(watcher.run())
     try:
         async with asyncio.timeout(10):
@@ -109,8 +112,8 @@ def test_a_gitignored_file_is_told_to_who_names_it_or_asks_for_all(tmp_path: Pat
         (tmp_path / "out").mkdir()
         async with watching(tmp_path) as (seen, watcher):
             by_name, all_of_it = Seen(), Seen()
-            watcher.add(tmp_path, ["local.env"], QUIET_MS, by_name.bursts.put_nowait)
-            watcher.add(tmp_path / "out", ["**"], QUIET_MS, all_of_it.bursts.put_nowait, gitignored=True)
+            watcher.add(tmp_path, ["local.env"], QUIET_MS, by_name.put)
+            watcher.add(tmp_path / "out", ["**"], QUIET_MS, all_of_it.put, gitignored=True)
             await watcher.started.wait()
             for name in ("local.env", "out/a.js", "out/a.css"):
                 (tmp_path / name).write_text("x")
@@ -326,7 +329,7 @@ def test_what_changed_before_a_subscription_is_not_told_to_it(tmp_path: Path, ki
             now = time.clock_gettime_ns(INODE_CLOCK)
             until(lambda: time.clock_gettime_ns(INODE_CLOCK) > now)  # a tick of the kernel's; the loop stands still
             late = Seen()
-            watcher.add(tmp_path, ["app/**/*.py"], QUIET_MS, late.bursts.put_nowait)
+            watcher.add(tmp_path, ["app/**/*.py"], QUIET_MS, late.put)
             await seen.next()
             await watcher.started.wait()
             (tmp_path / "app/last.py").write_text("1")
@@ -342,7 +345,7 @@ def test_what_changes_after_a_subscription_is_told_though_only_others_listen_yet
         (tmp_path / "a.py").write_text("1")
         async with watching(tmp_path) as (_, watcher):
             late = Seen()
-            watcher.add(tmp_path, ["**/*.py"], QUIET_MS, late.bursts.put_nowait)
+            watcher.add(tmp_path, ["**/*.py"], QUIET_MS, late.put)
             (tmp_path / "a.py").write_text("2")
             (tmp_path / "old").rename(tmp_path / "new")  # what is in it is as old as before
             told = set(await late.next())
