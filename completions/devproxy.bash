@@ -40,11 +40,12 @@ _devproxy() {
             esac
             ;;
         run)
-            options='--directory -C --port -p --timeout --quiet -q --yes -y --help -h'
+            options='--directory -C --port -p --profile --timeout --quiet -q --yes -y --help -h'
             argument='@nothing'
             case $prev in
                 -C | --directory) value='@folders' ;;
                 -p | --port | --timeout) value='@nothing' ;;
+                --profile) value='@profiles' ;;
             esac
             ;;
         proxy)

@@ -72,6 +72,7 @@ complete -c devproxy -n "__devproxy_is up" -a '(__devproxy_names services)' -d S
 
 complete -c devproxy -n "__devproxy_is run" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
 complete -c devproxy -n "__devproxy_is run" -s p -l port -x -d 'The public port, instead of 4400'
+complete -c devproxy -n "__devproxy_is run" -l profile -x -a '(__devproxy_names profiles)' -d 'Start the services of this profile too; may be repeated. [env: DEVPROXY_PROFILES=a,b]'
 complete -c devproxy -n "__devproxy_is run" -l timeout -x -d 'How long all may take to be ready'
 complete -c devproxy -n "__devproxy_is run" -s q -l quiet -d 'Do not show the services\' lines'
 complete -c devproxy -n "__devproxy_is run" -s y -l yes -d 'Free held ports without asking'

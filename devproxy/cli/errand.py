@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
@@ -10,6 +10,7 @@ from devproxy.cli.readiness import is_ready
 from devproxy.errors import DevproxyError
 from devproxy.hub.topic import TopicClosed
 from devproxy.processes.beside import hears_the_terminal
+from devproxy.session.guests import guest_of
 from devproxy.session.launch import ENDING_SIGNALS
 from devproxy.session.words import exit_words
 
@@ -24,17 +25,24 @@ SENT: Final = (*ENDING_SIGNALS, signal.SIGQUIT)
 """What people and terminals send."""
 
 
+GUEST_POLL_SECONDS: Final = 0.1
+"""Nothing tells that a lock is given back, but to wait for it in a thread that nobody could end."""
+
+
 class Errand:
-    """Attends a session: runs a command when all is ready, then ends the session.
+    """Attends a session: runs a command when all is ready, then ends the session, unless others still use it.
+
+    Args: tell: says, to the person who waits, why it goes on.
 
     exit: how the command ended; None: it was not run. failure: why not, unless somebody ended the session.
     """
 
-    def __init__(self, command: Sequence[str], timeout: float) -> None:
+    def __init__(self, command: Sequence[str], timeout: float, tell: Callable[[str], None]) -> None:
         self.exit: Exit | None = None
         self.failure: DevproxyError | None = None
         self._command = command
         self._timeout = timeout
+        self._tell = tell
 
     async def attend(self, lines: "Lines", session: "Session") -> None:
         """Do it, and show the session until its log ends."""
@@ -46,6 +54,7 @@ class Errand:
         try:
             if await self._is_ready(session):
                 self.exit = await self._run(session)
+                await self._until_alone(session)
         except DevproxyError as error:
             self.failure = error
         if not session.is_ending:
@@ -83,6 +92,14 @@ class Errand:
                 loop.add_signal_handler(number, session.end, number)
         session.log.say(f"{self._command[0]} {exit_words(exit_)}")
         return exit_
+
+    async def _until_alone(self, session: "Session") -> None:
+        """Wait until nobody else uses the session, or somebody ends it."""
+        if (pid := guest_of(session.place.state)) is None:
+            return
+        self._tell(f"another devproxy run (pid {pid}) uses this session, which stops when that has ended; Ctrl-C: now")
+        while not session.is_ending and guest_of(session.place.state) is not None:  # noqa: ASYNC110 - as said there
+            await asyncio.sleep(GUEST_POLL_SECONDS)
 
 
 async def show(lines: "Lines", log: "Log") -> None:

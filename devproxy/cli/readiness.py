@@ -35,13 +35,15 @@ def wait_ready(client: Client, seconds: float, *, hint: str) -> dict[str, Any]:
 
 
 def is_ready(status: dict[str, Any], last_lines: LastLines, *, late_after: float | None, hint: str) -> bool:
-    """Whether a session is ready, by its status.
+    """Whether a session is ready, by its status. One that is stopping will not be, and soon not answer either.
 
     Args: late_after: the seconds that were waited, if there is no more time.
     Raises: ServiceFailed: it will not be, or there is no more time; MissingProgram: for want of a program.
     """
     if status["ready"]:
         return True
+    if status.get("stopping"):
+        return False
     required = [one for one in status["services"] if one["required"]]
     broken = [one for one in required if one["given_up"]]  # who starts again by a timer has not, until it is braked
     if broken:

@@ -5,17 +5,18 @@ import shutil
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from devproxy.cli.status import Directory
+from devproxy.cli.status import Directory, Profiles
 from devproxy.errors import ServiceFailed
 
 if TYPE_CHECKING:
+    from devproxy.session.guests import Guest
     from devproxy.session.place import Place
 
 
@@ -26,6 +27,7 @@ def run(
         int | None,
         typer.Option("--port", "-p", metavar="PORT", min=1, max=65535, help="The public port, instead of 4400."),
     ] = None,
+    profile: Profiles = None,
     timeout: Annotated[
         float, typer.Option("--timeout", metavar="SECONDS", min=0.0, help="How long all may take to be ready.")
     ] = 60.0,
@@ -35,35 +37,67 @@ def run(
     """Start everything, run a command with it, stop everything.
 
     The command runs when all is ready, with the URL as DEVPROXY_URL, on this stdin and stdout; the services'
-    lines go to stderr. A session that runs here already is used, and left as it is. The exit status is
-    the command's; 4 when the services were not ready, 6 when there is no such command.
+    lines go to stderr. A session that runs here already is used, and left as it is; that of another run stays until
+    the last of them has ended. The exit status is the command's; 4 when the services were not ready, 6 when there is
+    no such command.
 
     Examples:
         $ devproxy run -- npm run e2e
         $ devproxy run -q -- pytest tests/e2e
         $ devproxy run -- sh -c 'curl -s $DEVPROXY_URL/api/health' | jq
     """
-    from devproxy.cli.client import Client
     from devproxy.cli.foreground import take
     from devproxy.cli.plan import project_root
-    from devproxy.cli.readiness import STAYS, wait_ready
-    from devproxy.processes.beside import become, cannot_run, environment_beside
+    from devproxy.errors import NoSession
+    from devproxy.paths import make_state_dir
+    from devproxy.processes.beside import cannot_run
+    from devproxy.session.guests import Guest
 
     if shutil.which(command[0]) is None:
         raise cannot_run(command)
-    root = project_root(directory)
-    place = take(root)
-    if place is not None:
-        run_started(place, command, port=port, timeout=timeout, quiet=quiet, yes=yes)
+    root, profiles = project_root(directory), tuple(profile or ())
+    guest = None
+    while (place := take(root)) is None:
+        guest = guest or Guest(make_state_dir(root))
+        with suppress(NoSession):  # it was just ending: then it is ours to start
+            run_in(root, guest, command, timeout=timeout, profiles=profiles)
+    run_started(place, command, port=port, timeout=timeout, quiet=quiet, yes=yes, profiles=profiles)
+
+
+def run_in(
+    root: Path, guest: "Guest", command: Sequence[str], *, timeout: float, profiles: tuple[str, ...]
+) -> NoReturn:
+    """Become the command, with the session that runs here.
+
+    Args: profiles: what is to run in it besides.
+    Raises: DevproxyError: it does not become ready, or the command cannot be run; NoSession: it ends.
+    """
+    from devproxy.cli.client import Client
+    from devproxy.cli.control import start_stopped
+    from devproxy.cli.foreground import read_project
+    from devproxy.cli.readiness import STAYS, wait_ready
+    from devproxy.config.selection import named
+    from devproxy.processes.beside import become, environment_beside
+
     with Client(root) as client:
+        if profiles:
+            start_stopped(client, named(read_project(root)[0].services, (), profiles))
         url = wait_ready(client, timeout, hint=STAYS)["url"]
     sys.stdout.flush()
     sys.stderr.flush()
+    guest.stay()
     become(command, environment_beside(os.environ, origin=url, session=None))
 
 
 def run_started(
-    place: "Place", command: Sequence[str], *, port: int | None, timeout: float, quiet: bool, yes: bool
+    place: "Place",
+    command: Sequence[str],
+    *,
+    port: int | None,
+    timeout: float,
+    quiet: bool,
+    yes: bool,
+    profiles: tuple[str, ...] = (),
 ) -> NoReturn:
     """Run the project of a place for as long as the command runs; end as the command does.
 
@@ -73,9 +107,9 @@ def run_started(
     from devproxy.cli.errand import SENT, Errand
     from devproxy.cli.foreground import read_options, run_session
 
-    errand = Errand(command, timeout)
+    errand = Errand(command, timeout, lambda line: typer.echo(f"devproxy: {line}", err=True))
     try:
-        config, options = read_options(place.root, port=port, yes=yes)
+        config, options = read_options(place.root, port=port, yes=yes, profiles=profiles)
         with Path(os.devnull).open("w") if quiet else nullcontext(sys.stderr) as shown:
             ended_by = run_session(config, place, options, lambda lines: partial(errand.attend, lines), shown)
     finally:

@@ -15,6 +15,7 @@ from devproxy.session.place import Announced, announced
 
 ANSWER_SECONDS = 5.0  # a session that has just begun loads its API first, on a busy machine for seconds
 SILENT = "silent"
+LEFT_OUT = ("stopped", "waiting")  # what need not be up and is not: of no profile that was asked for, or not yet
 GRAVEST = ("crashed", "failing", "stopped", "restarting", "starting", "freeing", "waiting")
 
 
@@ -45,6 +46,7 @@ class LiveSession:
     def to_json(self) -> dict[str, Any]:
         """Its entry in `ls --json`."""
         services = self.status["services"] if self.status else []
+        services = [one for one in services if is_required(one) or one["state"] not in LEFT_OUT]
         ready = sum(service["state"] in ("ready", "done") for service in services)
         return {
             "name": self.name,
@@ -117,8 +119,13 @@ def state_of(status: dict[str, Any] | None) -> str:
         return SILENT
     if status["ready"]:
         return "ready"
-    states = {service["state"] for service in status["services"] if not service.get("optional")}
+    states = {service["state"] for service in status["services"] if is_required(service)}
     return next((state for state in GRAVEST if state in states), "stopping")
+
+
+def is_required(service: dict[str, Any]) -> bool:
+    """Whether a session is not ready without it; sessions of an earlier version do not say."""
+    return bool(service.get("required", not service.get("optional")))
 
 
 def table(found: Iterable[dict[str, Any]], *, colored: bool) -> list[str]:

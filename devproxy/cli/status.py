@@ -26,6 +26,15 @@ Directory = Annotated[
     Path | None,
     typer.Option("--directory", "-C", metavar="DIR", help="The project. [default: here]", show_default=False),
 ]
+Profiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--profile",
+        metavar="NAME",
+        help="Start the services of this profile too; may be repeated. [env: DEVPROXY_PROFILES=a,b]",
+        show_default=False,
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON object, for scripts.")]
 
 

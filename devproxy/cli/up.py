@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from devproxy.cli.status import AsJson, Directory
+from devproxy.cli.status import AsJson, Directory, Profiles
 
 WAIT_SECONDS = 60.0
 
@@ -19,15 +19,7 @@ def up(
         int | None,
         typer.Option("--port", "-p", metavar="PORT", min=1, max=65535, help="The public port, instead of 4400."),
     ] = None,
-    profile: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--profile",
-            metavar="NAME",
-            help="Start the services of this profile too; may be repeated. [env: DEVPROXY_PROFILES=a,b]",
-            show_default=False,
-        ),
-    ] = None,
+    profile: Profiles = None,
     detach: Annotated[
         bool, typer.Option("--detach", "-d", help="Run in the background; return when it listens.")
     ] = False,

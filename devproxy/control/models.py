@@ -81,6 +81,7 @@ class SessionStatus:
     session: str = ""  # its id, the first half of a log record's id
     version: str = ""
     started: str | None = None
+    stopping: bool = False  # it ends; nothing of it will become ready any more
 
     def to_json(self) -> dict[str, Any]:
         """The object of the contract."""

@@ -47,18 +47,23 @@ class Leases:
 
     def owner(self, port: int) -> int | None:
         """The pid of the other devproxy that has taken the port."""
-        kind, pid = _unpacked(fcntl.fcntl(self._file, fcntl.F_GETLK, _packed(fcntl.F_WRLCK, port)))
-        return None if kind == fcntl.F_UNLCK else pid
+        return locked_by(self._file, port, 1)
 
     def close(self) -> None:
         """Give everything back."""
         os.close(self._file)
 
 
-def _packed(kind: int, start: int) -> bytes:
+def locked_by(file: int, start: int, length: int) -> int | None:
+    """The pid of another process that has a lock there. Args: length: in bytes; 0: all from the start on."""
+    kind, pid = _unpacked(fcntl.fcntl(file, fcntl.F_GETLK, _packed(fcntl.F_WRLCK, start, length)))
+    return None if kind == fcntl.F_UNLCK else pid
+
+
+def _packed(kind: int, start: int, length: int) -> bytes:
     if sys.platform == "darwin":
-        return FLOCK.pack(start, 1, 0, kind, os.SEEK_SET)
-    return FLOCK.pack(kind, os.SEEK_SET, start, 1, 0)
+        return FLOCK.pack(start, length, 0, kind, os.SEEK_SET)
+    return FLOCK.pack(kind, os.SEEK_SET, start, length, 0)
 
 
 def _unpacked(flock: bytes) -> tuple[int, int]:

@@ -8,6 +8,7 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
+from typing import NoReturn
 
 from devproxy.errors import MissingProgram
 from devproxy.processes.environment import LOOPBACK_NAMES, MARKER, SERVICE
@@ -58,7 +59,7 @@ def environment_beside(shell: Mapping[str, str], *, origin: str, session: str | 
     return values | {"DEVPROXY_URL": origin} | ({MARKER: session} if session is not None else {})
 
 
-def become(words: Sequence[str], environment: Mapping[str, str]) -> None:
+def become(words: Sequence[str], environment: Mapping[str, str]) -> NoReturn:
     """Be the command, from now on.
 
     Raises: MissingProgram: there is no such program, or it cannot be executed.

@@ -83,6 +83,7 @@ class SessionView:
             session=session.place.id,
             version=__version__,
             started=rfc3339(session.started),
+            stopping=session.is_ending,
         )
 
     def service(self, declared: Declared) -> ServiceStatus:

@@ -6,6 +6,7 @@ import pty
 import socket
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +61,19 @@ def test_it_counts_who_is_ready_and_says_what_is_gravest(running: Running, liste
     running.session.become("api", "crashed")
     [one] = listed()
     assert (one["state"], one["services"]) == ("crashed", {"ready": 1, "total": 2})
+
+
+def test_what_is_left_out_is_not_counted_and_makes_nothing_graver(
+    running: Running, listed: Callable[[], Listed]
+) -> None:
+    announce(running.root)
+    running.session.services["api"] = replace(running.session.services["api"], state="stopped", required=False)
+    [one] = listed()
+    assert one["services"] == {"ready": 1, "total": 1}
+    running.session.become("api", "ready")
+    assert listed()[0]["services"] == {"ready": 2, "total": 2}
+    left_out, starting = {"state": "stopped", "required": False}, {"state": "starting", "required": True}
+    assert state_of({"ready": False, "services": [left_out, starting]}) == "starting"
 
 
 def test_a_torn_file_hides_no_other_session(running: Running, listed: Callable[[], Listed], tmp_path: Path) -> None:

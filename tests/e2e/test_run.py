@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from devproxy.cli.client import Client
 from tests.support import free_port, until
 from tests.support.devproxy import COMMAND, Start, assert_none_left, kill_all, living
 from tests.support.services import PYTHON, write_config, write_procfile
@@ -59,13 +60,15 @@ def started(own_folders: Path) -> Iterator[Callable[..., subprocess.Popen[str]]]
     """`devproxy run` with a command that has said that it is there."""
     processes = []
 
-    def start(root: Path, *words: str) -> subprocess.Popen[str]:
+    def start(root: Path, *words: str, stderr: int | None = None) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [*COMMAND, "run", "-q", "--port", str(free_port()), "--", *words],
             cwd=root,
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            stderr=stderr,
             text=True,
+            bufsize=1,
             start_new_session=True,
         )
         processes.append(process)
@@ -247,3 +250,63 @@ def test_the_run_is_a_session_like_any_other(tmp_path: Path, started: Callable[.
     assert (session["pid"], session["state"]) == (process.pid, "ready")
     os.kill(process.pid, signal.SIGTERM)
     assert process.wait(20) == -signal.SIGTERM
+
+
+def test_the_session_of_one_run_stays_until_the_last_that_uses_it_has_ended(
+    tmp_path: Path, started: Callable[..., subprocess.Popen[str]], own_folders: Path
+) -> None:
+    write_procfile(tmp_path, **WEB)
+    first = started(tmp_path, "sh", "-c", "echo CMD is here; read line", stderr=subprocess.PIPE)
+    waits = f"echo CMD is here; read line; {PYTHON} -c {shlex.quote(FETCH)}; exit 7"
+    second = started(tmp_path, "sh", "-c", waits)
+    assert first.stdin and first.stderr and second.stdin and second.stdout
+    first.stdin.write("\n")
+    assert f"another devproxy run (pid {second.pid}) uses this session" in first.stderr.readline()
+    second.stdin.write("\n")
+    assert second.stdout.readline() == "web /page\n"
+    assert (second.wait(20), first.wait(20)) == (7, 0)
+    assert (tmp_path / "journal").read_text().count("web listens") == 1
+    until(lambda: living(own_folders) == [])
+
+
+def test_who_does_not_want_to_wait_for_another_run_ends_the_session_with_ctrl_c(
+    tmp_path: Path, started: Callable[..., subprocess.Popen[str]]
+) -> None:
+    write_procfile(tmp_path, **WEB)
+    first = started(tmp_path, "sh", "-c", "echo CMD is here; read line; exit 7", stderr=subprocess.PIPE)
+    second = started(tmp_path, "sh", "-c", "echo CMD is here; read line")
+    assert first.stdin and first.stderr and second.stdin
+    first.stdin.write("\n")
+    first.stderr.readline()
+    first.send_signal(signal.SIGINT)
+    assert first.wait(20) == 7
+    assert second.poll() is None  # its command goes on, without services
+    second.stdin.write("\n")
+    second.wait(20)
+
+
+def test_a_run_that_finds_a_session_just_ending_starts_its_own(
+    tmp_path: Path, started: Callable[..., subprocess.Popen[str]], run: Run
+) -> None:
+    write_config(
+        tmp_path,
+        '[services.stays]\nkind = "worker"\ncommand = "exec {python} stubborn.py"\nstop = { grace_seconds = 1 }\n',
+    )
+    first = started(tmp_path, "sh", "-c", "echo CMD is here; read line", stderr=subprocess.PIPE)
+    Client(tmp_path).post("/api/session/stop")
+    until(lambda: Client(tmp_path).get("/api/status")["stopping"])
+    assert run(tmp_path, "-q", "--", "echo", "done").stdout == "done\n"
+    first.wait(20)
+
+
+def test_a_profile_is_started_too_also_in_a_session_that_runs(tmp_path: Path, run: Run, devproxy: Start) -> None:
+    config = '[services.web]\nkind = "frontend"\ncommand = "exec {python} server.py web"\nport = "auto"\n'
+    write_config(tmp_path, f'{config}[services.extra]\nkind = "worker"\ncommand = "sleep 600"\nprofiles = ["full"]\n')
+
+    def state(*words: str) -> str:
+        said = run(tmp_path, "-q", *words, "--", *COMMAND, "status", "--json").stdout
+        return str(json.loads(said)["services"][1]["state"])
+
+    assert (state(), state("--profile", "full")) == ("stopped", "ready")
+    devproxy(tmp_path).wait_ready()
+    assert (state(), state("--profile", "full"), state()) == ("stopped", "ready", "ready")
