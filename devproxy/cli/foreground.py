@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 
 PROFILES = "DEVPROXY_PROFILES"
 ANSWER_SECONDS = 30.0
+SWITCH_SECONDS = 0.0005
+"""How long one thread may keep the others from Python. Each read of a child and each write of its lines lets go of it,
+and with the usual 5 ms a thread that imports the web stack would make each of them last as long."""
 POLL_SECONDS = 0.03
 
 
@@ -131,6 +134,7 @@ def run_session(
     from devproxy.cli.session_log import lines_for
     from devproxy.session.launch import Launch
 
+    sys.setswitchinterval(SWITCH_SECONDS)
     launch = Launch(config, place, options)
     painter = Painter([service.name for service in config.services], color=use_color(shown))
     lines = lines_for(shown.fileno(), painter, place.state)

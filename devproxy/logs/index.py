@@ -58,18 +58,11 @@ def parse(raw: bytes, service: str, path: Path) -> Entry | None:
     """The entry that an index line tells; None if it is not one (torn, or by a later version)."""
     try:
         first, count, time_us, stream, offset, length, session, level = raw.decode().split(" ")
-        return Entry(
-            int(first),
-            int(count),
-            int(time_us),
-            stream,
-            int(offset),
-            int(length),
-            session,
-            level if level in LEVELS else None,
-            service,
-            path,
-        )
+        numbers = int(first), int(count), int(time_us), int(offset), int(length)
+        if min(numbers) < 0:
+            return None
+        known = level if level in LEVELS else None
+        return Entry(*numbers[:3], stream, *numbers[3:], session, known, service, path)
     except ValueError:
         return None
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from devproxy.logs import index
 from devproxy.logs.filter import LineFilter
 from devproxy.logs.marks import Marks
 from devproxy.logs.records import Chunk, Record, is_of, records_of, trim
-from devproxy.logs.segments import Segments
+from devproxy.logs.segments import Segments, forget_others
 
 OURS = "devproxy"  # the service and the stream of devproxy's own lines
 MIB = 1024 * 1024
@@ -66,6 +67,12 @@ class Log:
         if key not in self._sources:
             self._sources[key] = Source(self, service, stream)
         return self._sources[key]
+
+    def forget_others(self, services: Collection[str]) -> None:
+        """Bound what is kept of services that there are no more: all of those share what one may keep."""
+        if self.directory:
+            with suppress(OSError):  # such a disk is spoken of by the first line
+                forget_others(self.directory, {OURS, *services}, keep=self._settings.segments)
 
     def say(self, text: str, level: str = "info") -> None:
         """A line (or lines) of devproxy's own: debug info warning error critical."""

@@ -5,6 +5,7 @@ later chunk may try again.
 """
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from devproxy.logs import index
@@ -29,7 +30,17 @@ class Segments:
         self._index = Appender.closed()
 
     def append(self, chunk: Chunk) -> None:
-        """Store a chunk. Raises: OSError: nothing of it was stored (no room, no directory, not ours)."""
+        """Store a chunk. Raises: OSError: nothing of it was stored (no room, no directory, not ours).
+
+        Then the files are opened anew by the next chunk: where they end is no longer sure.
+        """
+        try:
+            self._append(chunk)
+        except OSError:
+            self.close()
+            raise
+
+    def _append(self, chunk: Chunk) -> None:
         if not self._lines.is_open:
             self._open_last()
         elif self._lines.size and self._lines.size + len(chunk.data) > self._segment_bytes:
@@ -66,9 +77,7 @@ class Segments:
 
     def _drop_old(self) -> None:
         for number in index.segments(self._directory).get(self._service, [])[: -self._keep]:
-            path = index.segment_path(self._directory, self._service, number)
-            path.with_suffix(".idx").unlink(missing_ok=True)
-            path.unlink(missing_ok=True)
+            remove(index.segment_path(self._directory, self._service, number))
 
 
 class Appender:
@@ -110,6 +119,25 @@ class Appender:
             self._fd = -1
 
 
+def forget_others(directory: Path, services: Collection[str], *, keep: int) -> None:
+    """Let go of the oldest segments of services that there are no more; all of those share what one may `keep`."""
+    paths = [
+        index.segment_path(directory, service, number)
+        for service, numbers in index.segments(directory).items()
+        if service not in services
+        for number in numbers
+    ]
+    paths.sort(key=lambda path: path.stat().st_mtime)
+    for path in paths[:-keep]:
+        remove(path)
+
+
+def remove(path: Path) -> None:
+    """Remove a segment: its index first, so that a crash in between leaves no index without lines."""
+    path.with_suffix(".idx").unlink(missing_ok=True)
+    path.unlink(missing_ok=True)
+
+
 def heal(directory: Path, service: str, number: int) -> None:
     """Make a segment fit to be appended to, whatever a crash left.
 
@@ -120,15 +148,15 @@ def heal(directory: Path, service: str, number: int) -> None:
     size = path.stat().st_size
     idx = path.with_suffix(".idx")
     raw = idx.read_bytes() if idx.exists() else b""
-    whole = raw[: raw.rfind(b"\n") + 1]
-    while whole:
-        start = whole.rfind(b"\n", 0, -1) + 1
-        entry = index.parse(whole[start:-1], service, path)
+    end = raw.rfind(b"\n") + 1
+    while end:
+        start = raw.rfind(b"\n", 0, end - 1) + 1
+        entry = index.parse(raw[start : end - 1], service, path)
         if entry and entry.offset + entry.length <= size:
             break
-        whole = whole[:start]
-    if whole != raw:
-        os.truncate(idx, len(whole))
+        end = start
+    if end != len(raw):
+        os.truncate(idx, end)
     with path.open("r+b") as lines:
         if size and (lines.seek(size - 1), lines.read(1))[1] != b"\n":
             lines.write(b"\n")

@@ -13,6 +13,7 @@ import subprocess
 import termios
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -25,6 +26,8 @@ READ_BYTES: Final = 64 * 1024
 
 TTY_BYTES: Final = 1023
 """A read(2) of a terminal that gave fewer has emptied it: Linux hands out 4095 at a time, macOS 1024."""
+
+PIPE_BYTES: Final = 256 * 1024
 
 DRAIN_BYTES: Final = 4 * 1024 * 1024
 """At most this much is taken after a child's exit."""
@@ -174,6 +177,7 @@ def spawn(command: Command) -> Child:
         if command.separate_stderr:
             stderr_read, stderr_write = os.pipe()
             os.set_blocking(stderr_read, False)
+            _widen(stderr_read)
         script = _ON_TTY if stderr_write is None else _ON_TTY_BUT_STDERR
         process = subprocess.Popen(
             [shell.SHELL, "-c", script, tty, *command.words()],
@@ -224,6 +228,13 @@ def _raw_output(tty: int) -> None:
     attributes = termios.tcgetattr(tty)
     attributes[1] &= ~termios.OPOST
     termios.tcsetattr(tty, termios.TCSANOW, attributes)
+
+
+def _widen(pipe: int) -> None:
+    """Have a pipe hold more than Linux's 64 KiB: the child prints on while the loop does something else."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with suppress(OSError):  # the user's share of such memory is used up
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
 
 
 def _set_size(tty: int, columns: int, rows: int) -> None:

@@ -69,6 +69,7 @@ class Launch:
         self.options = options
         self.began = time.time()
         self.log = Log(place.logs, place.id, config.logs)
+        self.log.forget_others({service.name for service in config.services})
         memory = Memory(place.state, config.root)
         # `devproxy proxy` has a place of its own, which it does not come back to.
         linked = place.root == config.root and checkout_of(config.root).is_linked

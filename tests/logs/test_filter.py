@@ -6,7 +6,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from devproxy.logs.filter import CUT, LINE_LIMIT, SCROLLED_AWAY, STRING_LIMIT, LineFilter
+from devproxy.logs.filter import CLEAR, CUT, LINE_LIMIT, SCREENFUL, STRING_LIMIT, LineFilter
 
 # What a child may print to do harm to who reads it later, after the kinds of ECMA-48, xterm's ctlseqs and
 # published attacks on terminals by their logs (CWE-150).
@@ -92,6 +92,7 @@ def test_no_bytes_whatever_leave_a_control_sequence(data: bytes):
 TOKENS = [
     b"\x1b", b"[", b"]", b"0;", b"m", b"31m", b"K", b"\x07", b"\\", b"\r", b"\r\n", b"\n", b"\xc2", b"\x9b",
     b"\x9c", b"\x9d", b"\x08", b"P", b"text", "é".encode(), b"\xff", b"\t", b"x" * (LINE_LIMIT // 3),
+    b"\x0c", b"\x1b[2J", b"\n\n", b"\n" * SCREENFUL,
 ]  # fmt: skip
 NASTY = st.lists(st.sampled_from(TOKENS), max_size=25)
 
@@ -107,7 +108,7 @@ def test_any_split_of_the_bytes_gives_the_same_lines(parts: list[bytes], data: s
 @given(NASTY)
 def test_every_line_that_comes_in_goes_out_unless_it_is_cleared_away(parts: list[bytes]):
     whole = b"".join(parts) + b"\n"
-    assume(not SCROLLED_AWAY.search(whole))
+    assume(not CLEAR.search(whole))
     assert filtered(whole).count(b"\n") - filtered(whole).count(CUT) == whole.count(b"\n")
 
 
@@ -179,6 +180,53 @@ def test_a_screenful_of_blank_lines_before_a_clear_is_cleared_too(cuts: list[int
     lines = LineFilter()
     out = b"".join(lines.feed(wire[start:stop]) for start, stop in pairwise(places)) + lines.flush()
     assert out == b"one\n\ntwo\n\n  VITE ready\n\nend\n"
+
+
+@pytest.mark.parametrize("blank", [0, 1, SCREENFUL, SCREENFUL + 1, 3 * SCREENFUL])
+@pytest.mark.parametrize("size", [1, 7, 10_000])
+def test_a_clear_takes_a_screenful_along_and_no_more(blank: int, size: int) -> None:
+    wire = b"one\n" + b"\x1b[K\n" * blank + b"\x1b[2Jtwo\n"
+    out = filtered(*(wire[at : at + size] for at in range(0, len(wire), size)))
+    assert out == b"one\n" + b"\n" * max(0, blank - SCREENFUL) + b"two\n"
+
+
+def test_a_flood_of_blank_lines_is_not_held_back():
+    lines = LineFilter()
+    held = 100 * 50_000 - sum(len(lines.feed(b"\n" * 50_000)) for _ in range(100))
+    assert held == SCREENFUL
+    assert lines.feed(b"end\n") == b"\n" * held + b"end\n"
+
+
+# What an expression that goes back and forth would need minutes for, or for ever.
+SLOW = {
+    "blank lines": b"\n",
+    "blank lines of a terminal": b"\r\n",
+    "cursor moves": b"\x1b[H",
+    "C1 strings": b"\xc2\x9d",
+    "C1 strings with text": b"\xc2\x9dtext\xc2\xa0",
+    "C1 signs in a string": b"\xc2\xa0",
+    "strings without an end": b"\x1b]0;title",
+    "parameters": b"\x1b[0;",
+    "carriage returns": b"x\r",
+    "colours": b"\x1b[1;31mx",
+    "bells": b"\x07",
+    "clears": b"\x1b[2J",
+    "cleared lines": b"\x1b[2J\n",
+    "half escapes": b"\x1b[",
+    "signs": b"0;",
+}
+
+
+@pytest.mark.parametrize("head", [b"", b"\x1b]", b"\x1b[", b"\x1b[0m", b"\xc2\x9d", b"\r"], ids=repr)
+@pytest.mark.parametrize("token", SLOW.values(), ids=SLOW)
+def test_no_output_whatever_stops_the_loop_for_long(token: bytes, head: bytes) -> None:
+    # By the time limit of a test: each look takes milliseconds, unless it takes for ever.
+    lines = LineFilter()
+    piece = (head + token * LINE_LIMIT)[:LINE_LIMIT]
+    for _ in range(3):
+        lines.feed(piece)
+        assert not ESCAPE_LEFT.search(lines.unfinished)
+    lines.feed(b"\n")
 
 
 def test_blank_lines_come_with_what_follows_them() -> None:

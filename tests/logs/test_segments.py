@@ -1,10 +1,12 @@
+import errno
+import os
 from pathlib import Path
 
 import pytest
 
 from devproxy.logs import index
 from devproxy.logs.records import Chunk
-from devproxy.logs.segments import Segments
+from devproxy.logs.segments import Segments, forget_others
 
 
 def chunk(seq: int, data: bytes) -> Chunk:
@@ -106,6 +108,68 @@ def test_an_index_of_garbage_is_no_error(tmp_path: Path):
     segments.append(chunk(1, b"b\n"))
     segments.close()
     assert stored(tmp_path) == [("s", 1, b"b\n")]
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_an_index_line_with_a_negative_number_is_none(tmp_path: Path, number: int):
+    words = b"1 1 1 stdout 0 2 s -".split(b" ")
+    at = (0, 1, 2, 4, 5)[number]
+    words[at] = b"-" + words[at] if words[at] != b"0" else b"-7"
+    assert index.parse(b" ".join(words), "web", tmp_path) is None
+
+
+def test_a_long_index_that_points_nowhere_is_healed_at_once(tmp_path: Path):
+    # A disk that lost the lines and kept the index. By the time limit of a test: copying it for each line took hours.
+    (tmp_path / "web.0001.log").write_bytes(b"a\n")
+    lines = b"".join(b"%d 1 1 stdout %d 2 s -\n" % (seq, seq * 2) for seq in range(300_000))
+    (tmp_path / "web.0001.idx").write_bytes(lines)
+    segments = writer(tmp_path, segment_bytes=100_000)
+    segments.append(chunk(7, b"b\n"))
+    segments.close()
+    assert stored(tmp_path) == [("s", 0, b"a\n"), ("s", 7, b"b\n")]
+
+
+def test_a_segment_that_could_not_be_taken_back_is_healed_before_it_is_written_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    segments = writer(tmp_path)
+    segments.append(chunk(1, b"a\n"))
+    refuse = iter([True, False])
+
+    def write(fd: int, data: bytes, write=os.write) -> int:
+        if next(refuse):
+            return write(fd, data[:3])
+        raise OSError(errno.EIO, "a disk that fails")
+
+    def ftruncate(fd: int, size: int) -> None:
+        raise OSError(errno.EIO, "a disk that fails")
+
+    with monkeypatch.context() as failing:
+        failing.setattr(os, "write", write)
+        failing.setattr(os, "ftruncate", ftruncate)
+        with pytest.raises(OSError):
+            segments.append(chunk(2, b"lost\n"))
+    segments.append(chunk(3, b"c\n"))
+    segments.close()
+    assert (tmp_path / "web.0001.log").read_bytes() == b"a\nlos\nc\n"
+    assert stored(tmp_path) == [("s", 1, b"a\n"), ("s", 3, b"c\n")]
+
+
+def test_services_that_there_are_no_more_share_what_one_may_keep(tmp_path: Path):
+    for number in range(12):
+        segments = Segments(tmp_path, f"old/{number}", "s", segment_bytes=100, keep=3)
+        segments.append(chunk(1, b"x\n"))
+        segments.close()
+        os.utime(index.segment_path(tmp_path, f"old/{number}", 1), (number, number))
+    kept = writer(tmp_path)
+    for seq in range(1, 9):
+        kept.append(chunk(seq, b"%039d\n" % seq))
+    kept.close()
+    before = index.segments(tmp_path)["web"]
+    forget_others(tmp_path, {"web"}, keep=3)
+    assert index.segments(tmp_path) == {"old/10": [1], "old/11": [1], "old/9": [1], "web": before}
+    assert len(list(tmp_path.iterdir())) == 2 * (3 + len(before))
+    forget_others(tmp_path / "none", {"web"}, keep=3)
 
 
 def test_no_service_name_leads_out_of_the_directory(tmp_path: Path):

@@ -134,6 +134,13 @@ def test_it_hears_of_a_new_size(start: Start) -> None:
     running.says(b"101 41\n")
 
 
+def test_a_separate_stderr_holds_more_than_is_read_in_a_turn(start: Start) -> None:
+    running = start(python("import os; os.write(2, b'x' * 200_000); print('written', flush=True)"), separate_stderr=True)
+    until(lambda: running.reap())  # nobody has read anything
+    assert b"written" in running.read()["stdout"]
+    assert running.printed["stderr"] == b"x" * 200_000
+
+
 def test_a_separate_stderr_is_a_stream_of_its_own(start: Start) -> None:
     source = "import os, sys; print('out', os.isatty(1)); print('err', os.isatty(2), file=sys.stderr)"
     running = start(python(source), separate_stderr=True)
