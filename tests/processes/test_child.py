@@ -135,7 +135,9 @@ def test_it_hears_of_a_new_size(start: Start) -> None:
 
 
 def test_a_separate_stderr_holds_more_than_is_read_in_a_turn(start: Start) -> None:
-    running = start(python("import os; os.write(2, b'x' * 200_000); print('written', flush=True)"), separate_stderr=True)
+    running = start(
+        python("import os; os.write(2, b'x' * 200_000); print('written', flush=True)"), separate_stderr=True
+    )
     until(lambda: running.reap())  # nobody has read anything
     assert b"written" in running.read()["stdout"]
     assert running.printed["stderr"] == b"x" * 200_000

@@ -17,7 +17,9 @@ def test_what_services_printed_that_there_are_no_more_does_not_pile_up(tmp_path:
         earlier.source(name).feed(b"hello\n")
     earlier.close()
     web = Service("web", "worker", tmp_path, command="true")
-    launch = Launch(Config("shop", tmp_path, port=free_port(), services=(web,), logs=Logs(segments=4)), place, Options())
+    launch = Launch(
+        Config("shop", tmp_path, port=free_port(), services=(web,), logs=Logs(segments=4)), place, Options()
+    )
     launch.abandon()
     kept = index.segments(place.logs)
     place.leave()
