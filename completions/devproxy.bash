@@ -31,7 +31,7 @@ _devproxy() {
             argument='up run proxy demo status ls why env logs open start stop restart reload attach down ports kill-port plan init'
             ;;
         up)
-            options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --open --verbose -v --help -h'
+            options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --exit-on-failure --open --verbose -v --help -h'
             argument='@services'
             case $prev in
                 -C | --directory) value='@folders' ;;

@@ -65,6 +65,7 @@ complete -c devproxy -n "__devproxy_is up" -l timeout -x -d 'How long --wait wai
 complete -c devproxy -n "__devproxy_is up" -l json -d 'Print one JSON object, for scripts'
 complete -c devproxy -n "__devproxy_is up" -s y -l yes -d 'Free held ports without asking'
 complete -c devproxy -n "__devproxy_is up" -l force -d 'As --yes, with SIGKILL at once'
+complete -c devproxy -n "__devproxy_is up" -l exit-on-failure -d 'Stop everything, with exit status 4, as soon as a required service crashes'
 complete -c devproxy -n "__devproxy_is up" -l open -d 'Open the browser when all is ready'
 complete -c devproxy -n "__devproxy_is up" -s v -l verbose -d 'Say more of what devproxy does'
 complete -c devproxy -n "__devproxy_is up" -s h -l help -d 'Show this help'

@@ -36,6 +36,7 @@ def start_detached(
     as_json: bool,
     services: tuple[str, ...] = (),
     profiles: tuple[str, ...] = (),
+    exit_on_failure: bool = False,
 ) -> None:
     """Start a session in the background, unless one runs; return when it listens, or when it is ready.
 
@@ -47,6 +48,7 @@ def start_detached(
         process = None
         if not client.is_running():
             words = [*services, *(f"--profile={profile}" for profile in profiles)]
+            words += ["--exit-on-failure"] if exit_on_failure else []
             process = _start(root, words, port=port, yes=yes, force=force, verbose=verbose)
         status = _listening(client, root, process)
         started: list[str] = []

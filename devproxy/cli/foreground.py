@@ -45,6 +45,7 @@ def foreground(
     verbose: bool = False,
     services: tuple[str, ...] = (),
     profiles: tuple[str, ...] = (),
+    exit_on_failure: bool = False,
 ) -> None:
     """Run the project of `root` (None: of the folder we are in) on this terminal until it ends.
 
@@ -55,7 +56,14 @@ def foreground(
     """
     root = find_root(Path.cwd()) if root is None else root
     config, options = read_options(
-        root, port=port, yes=yes, force=force, verbose=verbose, services=services, profiles=profiles
+        root,
+        port=port,
+        yes=yes,
+        force=force,
+        verbose=verbose,
+        services=services,
+        profiles=profiles,
+        exit_on_failure=exit_on_failure,
     )
     place = take(root)
     if place is None:
@@ -73,6 +81,7 @@ def read_options(
     verbose: bool = False,
     services: tuple[str, ...] = (),
     profiles: tuple[str, ...] = (),
+    exit_on_failure: bool = False,
 ) -> "tuple[Config, Options]":
     """The config of a project, and how it is to be run.
 
@@ -87,7 +96,8 @@ def read_options(
     ask = _ask if sys.stdin.isatty() and sys.stdout.isatty() else None
     profiles = profiles or profiles_from(os.environ.get(PROFILES, ""), config.services)
     manners = Manners(ask, yes, force)
-    return config, Options(port, manners, plan, movable, verbose, services, profiles, partial(reread, root))
+    again = partial(reread, root)
+    return config, Options(port, manners, plan, movable, verbose, services, profiles, again, exit_on_failure)
 
 
 def run(

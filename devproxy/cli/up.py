@@ -30,6 +30,12 @@ def up(
     as_json: AsJson = False,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Free held ports without asking.")] = False,
     force: Annotated[bool, typer.Option("--force", help="As --yes, with SIGKILL at once.")] = False,
+    exit_on_failure: Annotated[
+        bool,
+        typer.Option(
+            "--exit-on-failure", help="Stop everything, with exit status 4, as soon as a required service crashes."
+        ),
+    ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the browser when all is ready.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Say more of what devproxy does.")] = False,
 ) -> None:
@@ -45,6 +51,7 @@ def up(
         $ devproxy up --profile full
         $ devproxy up -d --wait && npm run e2e; devproxy down
         $ devproxy up -d --wait --json | jq -r .url
+        $ devproxy up --exit-on-failure    # for scripts: the first crash ends it
     """
     from devproxy.cli.plan import project_root
     from devproxy.errors import UsageError
@@ -67,6 +74,7 @@ def up(
             as_json=as_json,
             services=tuple(services or ()),
             profiles=tuple(profile or ()),
+            exit_on_failure=exit_on_failure,
         )
         if open_:
             from devproxy.cli.control import open_ as open_page
@@ -84,4 +92,5 @@ def up(
         verbose=verbose,
         services=tuple(services or ()),
         profiles=tuple(profile or ()),
+        exit_on_failure=exit_on_failure,
     )

@@ -10,18 +10,19 @@ from devproxy.logs.index import Entry
 from devproxy.logs.records import Chunk, trim
 
 
-def stored(directory: Path, session: str, after: int, before: int) -> Iterator[Chunk]:
+def stored(directory: Path, session: str, after: int, before: int, *, service: str | None = None) -> Iterator[Chunk]:
     """What the newest session's files hold past line `after` and ahead of line `before`, in order.
 
-    Whatever was rotated away, or never reached the disk, is missing.
+    Args: service: only this one's. Whatever was rotated away, or never reached the disk, is missing.
     """
 
     def is_wanted(entry: Entry) -> bool:
         return entry.session == session and entry.last_seq > after
 
     found = [
-        index.entries(directory, service, numbers, is_wanted=is_wanted)
-        for service, numbers in index.segments(directory).items()
+        index.entries(directory, name, numbers, is_wanted=is_wanted)
+        for name, numbers in index.segments(directory).items()
+        if service in (None, name)
     ]
     for entry in heapq.merge(*found, key=lambda each: each.first_seq):
         if entry.first_seq >= before:

@@ -33,6 +33,11 @@ class Running:
         """Whether its child is gone, and what had to go with it: the rest is what it was to leave behind."""
         return self._is_buried.is_set()
 
+    @property
+    def grace_left(self) -> float:
+        """Seconds until it is killed, if it has been asked to end."""
+        return max(0.0, self._grace_ends - asyncio.get_running_loop().time())
+
     def signal(self, number: signal.Signals) -> None:
         """Signal all of it."""
         self._tree.signal(number)

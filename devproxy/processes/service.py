@@ -146,6 +146,11 @@ class Service:
         if self._running is not None and self.life.next is not None:
             self._running.hurry()
 
+    @property
+    def grace_left(self) -> float:
+        """Seconds until it is killed, if it has been asked to end."""
+        return self._running.grace_left if self._running is not None else 0.0
+
     def pause(self, number: signal.Signals) -> None:
         """Pass a job-control signal on to the whole tree."""
         if self._running is not None:

@@ -247,6 +247,11 @@ class Supervisor:
         """The services whose trees are not gone yet."""
         return [service.spec.name for service in self._all() if service.life.alive]
 
+    def lingering(self) -> dict[str, float]:
+        """Who has been asked to end and has not yet, with the seconds until it is killed."""
+        asked = (service for service in self._all() if service.life.alive and service.life.next == "stopped")
+        return {service.spec.name: service.grace_left for service in asked}
+
     def _all(self) -> list[Service]:
         return [*self.services.values(), *self._leaving]
 

@@ -43,7 +43,7 @@ class Options:
     """What the command line may change. port: the public one; plan: what `api/plan` shows; movable: the
     services that may be given another port than their usual one; verbose: say more in the log; services, profiles:
     what is to run, by name (none: all that starts by itself); reread: reads the project anew, None if its command
-    line says all."""
+    line says all; exit_on_failure: the crash of a required service ends the session."""
 
     port: int | None = None
     manners: Manners = field(default_factory=Manners)
@@ -53,6 +53,7 @@ class Options:
     services: tuple[str, ...] = ()
     profiles: tuple[str, ...] = ()
     reread: "Callable[[], Project] | None" = None
+    exit_on_failure: bool = False
 
 
 class Launch:

@@ -10,10 +10,10 @@ Parts of one rank meet here: each is handed a function of another, or hears of i
 import asyncio
 import gc
 import os
-import re
 import signal
 import time
 from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any, Final
@@ -24,13 +24,14 @@ from devproxy.config.model import Config
 from devproxy.config.model import Service as Declared
 from devproxy.config.root import default_name
 from devproxy.control.access import Keys
-from devproxy.errors import DevproxyError
+from devproxy.errors import DevproxyError, ServiceFailed
 from devproxy.events import Event, Reloaded, Saved, StateChanged
 from devproxy.gateway.gateway import Gateway
 from devproxy.gateway.mount import Mount
 from devproxy.hosts import AllowedHosts, branch_host
-from devproxy.hub.topic import Topic, TopicClosed
-from devproxy.logs.records import Record, records_of
+from devproxy.hub.topic import Topic
+from devproxy.logs.printed import printed
+from devproxy.logs.records import Record
 from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.beside import Beside, environment_beside
 from devproxy.processes.ending import end_adopted
@@ -65,6 +66,9 @@ RING_EVENTS: Final = 2000
 
 SAVE_QUIET_SECONDS: Final = 0.1
 """About how long after a save it is told: the kernel's events are collected, then a quiet moment is waited for."""
+
+LINGER_SECONDS: Final = 1.0
+"""Who has not ended so long after it was asked to (twice as long at most) is named."""
 
 LAST_WORDS_SECONDS: Final = 1.0
 """How long a terminal may take to show the last lines; one that stands still does not keep us."""
@@ -107,7 +111,7 @@ class Session:
         self._surroundings = Surroundings(
             starter=launch.starter,
             reaper=self._reaper,
-            printed=self._printed,
+            printed=partial(printed, self.log),
             lines=self._lines,
             claim=launch.claims.claim,
             clear=launch.claims.clear,
@@ -271,7 +275,10 @@ class Session:
         alive = self.supervisor.still_alive()
         if alive:
             self.log.say(f"stopping {', '.join(reversed(alive))} (Ctrl-C again to stop at once)")
-        await self.supervisor.stop_all()
+        async with asyncio.TaskGroup() as tasks:
+            telling = tasks.create_task(self._tell_who_lingers())
+            await self.supervisor.stop_all()
+            telling.cancel()
         await end_adopted(self._reaper.is_watched)
         self._launch.log_files.finish()
         self.events.close()
@@ -279,6 +286,17 @@ class Session:
         self.log.say("stopped")
         self.log.topic.close()
         await self._gateway.close(grace=GATEWAY_GRACE_SECONDS)
+
+    async def _tell_who_lingers(self) -> None:
+        """Name those whom we wait for, each once."""
+        before, told = set[str](), set[str]()
+        while True:
+            await asyncio.sleep(LINGER_SECONDS)
+            lingering = self.supervisor.lingering()
+            named = {name: left for name, left in lingering.items() if name in before}
+            if named.keys() - told and not self._hurrying:
+                self.log.say(words.linger_words(named), level="warning")
+            before, told = {*lingering}, {*named}
 
     # -- what one part tells the others
 
@@ -300,9 +318,12 @@ class Session:
                 self._tell_pages("down", service=service.spec.group, state=life.state)
         if before.alive and self.supervisor.is_required(name) and (missing := service.missing) is not None:
             self._fail(missing)
+        if self.options.exit_on_failure and life.state == "crashed" and self.supervisor.is_required(name):
+            self._fail(ServiceFailed(f"{name} {words.death_words(life)}", hint=f"devproxy logs {name} shows its lines"))
         self._watching.await_save(name, awaited=life.awaits == "save")
+        told = replace(life, awaits=None) if self.is_ending else life  # then nothing is started again
         sentence, level = words.change_words(
-            name, before, life, ready_seconds=service.health.ready_seconds, note=service.health.note
+            name, before, told, ready_seconds=service.health.ready_seconds, note=service.health.note
         )
         if sentence:
             self.log.say(sentence, level=level)
@@ -348,19 +369,6 @@ class Session:
     def _tell_pages(self, event: str, **facts: Any) -> None:
         if not self.live.closed:
             self.live.publish({"event": event, **facts})
-
-    async def _printed(self, name: str, pattern: re.Pattern[str], after: int) -> None:
-        """Wait until the service prints a line that matches, after the log's line of this number."""
-        lines = self.log.topic.subscribe(after)
-        try:
-            while True:
-                for _, chunk in (await lines.next()).items:
-                    if chunk.service == name and any(pattern.search(one.plain) for one in records_of(chunk)):
-                        return
-        except TopicClosed:
-            await asyncio.get_running_loop().create_future()  # the session ends, and this wait with it
-        finally:
-            lines.close()
 
     def _lines(self, name: str, after: int) -> list[Record]:
         """The last lines of a service, after the log's line of this number."""

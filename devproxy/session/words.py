@@ -1,7 +1,7 @@
 """What a change is called in the log, and how an exit is told. Pure."""
 
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from devproxy.config.changes import Changes
@@ -64,7 +64,7 @@ def change_words(name: str, before: Life, life: Life, *, ready_seconds: float | 
         case "failing":
             return f"{name} is failing: {life.reason}", "error"
         case "crashed":
-            return f"{name} {_death(life)}", "error"
+            return f"{name} {death_words(life)}; {next_words(life)}", "error"
         case "done":
             return f"{name} is done", "info"
         case "stopped" if before.alive:
@@ -93,9 +93,9 @@ def _wait_words(wait: Wait) -> str:
     return f"{name} to {_TO[wait.condition]}"
 
 
-def _death(life: Life) -> str:
-    why = f"could not be started: {life.reason}" if life.reason else _exit(life)
-    return f"{why}; {next_words(life)}"
+def death_words(life: Life) -> str:
+    """What became of a crashed service: "exited with code 3", "could not be started: …"."""
+    return f"could not be started: {life.reason}" if life.reason else _exit(life)
 
 
 def _exit(life: Life) -> str:
@@ -149,6 +149,12 @@ def _acts(changes: Changes, verbs: tuple[str, str, str, str]) -> str:
 def _later(changes: Changes) -> list[str]:
     what = "takes effect" if len(changes.later) == 1 else "take effect"
     return [f"{_listed(changes.later)}: {what} at the next `devproxy up`"] if changes.later else []
+
+
+def linger_words(seconds: Mapping[str, float]) -> str:
+    """Whom we wait for. Args: seconds: until each is killed, by name."""
+    names = " and ".join(f"{name}, which is killed in {left:.0f} s" for name, left in seconds.items())
+    return f"still waiting for {names} (Ctrl-C again: at once)"
 
 
 def _listed(names: tuple[str, ...]) -> str:

@@ -68,6 +68,43 @@ def test_comments_and_blank_lines_are_skipped_and_bad_lines_told(plan):
     assert [note.split(":")[0] for note in found.notes] == ["Procfile line 4 is not `name", "Procfile line 5"]
 
 
+# What the parsers of other process managers are tested on.
+AWKWARD = """\
+# a comment
+  # an indented one
+web:   bin/serve --port "$PORT" 2>&1 | tee 'log #1' && (cd x; true) & wait # not ours to cut
+-foo_bar: ./a
++foo: ignored
+no colon
+no command:
+tabs:\tone\ttwo
+colons: a: b:c
+: no name
+last: one\\
+"""
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n"], ids=["no end of line", "LF", "CRLF"])
+def test_what_is_a_line_and_what_is_not(plan, end):
+    text = AWKWARD.removesuffix("\n").replace("\n", "\r\n" if end == "\r\n" else "\n") + end
+    found = plan({"Procfile.dev": text})
+    assert {one.name: one.command for one in found.services} == {
+        "web": "bin/serve --port \"$PORT\" 2>&1 | tee 'log #1' && (cd x; true) & wait # not ours to cut",
+        "foo_bar": "./a",
+        "tabs": "one\ttwo",
+        "colons": "a: b:c",
+        "last": "one\\",
+    }
+    assert [one.port for one in found.services] == [5000, 5100, 5200, 5300, 5400]
+    told = [note for note in found.notes if "is not `name: command`" in note]
+    assert [note.split()[2] for note in told] == ["5", "6", "7", "10"]
+
+
+def test_names_that_differ_only_in_what_no_service_may_be_called_get_numbers(plan):
+    found = plan({"Procfile.dev": "Web: a\n-web: b\nweb_: c\n"})
+    assert [(one.name, one.command) for one in found.services] == [("web", "a"), ("web-2", "b"), ("web-3", "c")]
+
+
 def test_the_dotenv_file_is_read_for_them_as_foreman_does(plan):
     found = plan({"Procfile": "web: a\n", ".env": "A=1\n", ".env.local": "A=2\n"})
     assert found.config().services[0].env_files == (found.root / ".env", found.root / ".env.local")

@@ -114,6 +114,23 @@ def test_of_two_that_want_the_same_port_at_once_one_starts_and_the_other_exits_3
     assert winner.stop(signal.SIGTERM) == -signal.SIGTERM
 
 
+def test_devproxys_own_port_is_refused_with_the_way_to_end_it_and_from_inside_even_by_force(
+    tmp_path: Path, devproxy: Start
+) -> None:
+    public = free_port()
+    inside = f"{{python}} -m devproxy kill-port --force {public}; echo it exited with $?; exec sleep 600"
+    write_config(tmp_path, config('"auto"') + f'\n[services.inside]\nkind = "worker"\ncommand = "{inside}"\n')
+    session = devproxy(tmp_path, port=public).wait_ready()
+    done = run_devproxy(tmp_path, ["kill-port", str(public)])
+    assert done.returncode == 3
+    assert f"pid {session.pid}" in done.stdout
+    assert "the devproxy that runs for this project" in done.stdout
+    assert "devproxy down" in done.stderr
+    assert "it exited with 3" in session.wait_for("it exited with")
+    assert "devproxy was started from inside this process" in session.output
+    assert httpx.get(session.url).text == "api /"
+
+
 def test_a_held_port_of_a_service_that_starts_later_is_told_before_anything_starts(tmp_path: Path) -> None:
     later = '\n[services.later]\nkind = "worker"\ncommand = "true"\nport = {held}\ndepends_on = {{ api = "ready" }}\n'
     with closing(socket.create_server(("127.0.0.1", 0))) as holder:

@@ -1,5 +1,6 @@
 """`devproxy up` on projects of small Python services: no Node, no browser, the real command."""
 
+import json
 import os
 import re
 import signal
@@ -9,7 +10,7 @@ import httpx
 import psutil
 import pytest
 
-from tests.support import until
+from tests.support import free_port, until
 from tests.support.devproxy import RunningDevproxy, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config, write_procfile
@@ -43,6 +44,10 @@ STUBBORN = """
 kind = "worker"
 command = "exec {python} stubborn.py"
 stop = { grace_seconds = 600 }
+
+[services.horse]
+kind = "worker"
+command = "sleep 600"
 """
 
 
@@ -153,6 +158,8 @@ def test_a_second_ctrl_c_ends_the_grace_period(tmp_path: Path, devproxy: Start) 
     session.send(signal.SIGINT)
     session.wait_for("I stay")
     assert "mule" in session.wait_for("Ctrl-C again")
+    session.wait_for("horse stopped")
+    session.wait_for("still waiting for mule, which is killed in 59")  # seconds, of 600
     assert session.process.poll() is None
     assert session.stop(signal.SIGINT, within=10) == -signal.SIGINT
 
@@ -175,15 +182,25 @@ def test_children_do_not_outlive_a_devproxy_that_was_killed(tmp_path: Path, devp
     session.send(signal.SIGKILL)
     session.process.wait(5)
     until(lambda: gone(grandchild) and not any(is_alive(child) for child in children), within=15)
+    assert f"grandchild {grandchild} is here" in session.run("logs", "worker")  # what they printed is not lost
 
 
 def test_after_a_kill_the_next_start_just_works(tmp_path: Path, devproxy: Start) -> None:
-    write_procfile(tmp_path, **SERVERS)
+    """On the same ports, which nobody moves: all that was left is gone, and that is no more than one message."""
+    ports = free_port(), free_port()
+    config = ORDERED
+    for port in ports:
+        config = config.replace('"auto"', str(port), 1)
+    write_config(tmp_path, config)
     first = devproxy(tmp_path).wait_ready()
     first.send(signal.SIGKILL)
     first.process.wait(5)
     second = devproxy(tmp_path, port=first.port).wait_ready()
+    assert second.url == json.loads(second.run("status", "--json"))["url"]
     assert httpx.get(f"{second.url}/api/again").text == "api /api/again"
+    said = [line for line in second.output.splitlines() if line.startswith("devproxy |") and "earlier session" in line]
+    assert len(said) <= 1
+    assert "error" not in second.output.lower()
 
 
 def test_a_child_that_exits_at_once_is_one_message_with_its_status(tmp_path: Path, devproxy: Start) -> None:

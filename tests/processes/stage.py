@@ -3,11 +3,11 @@
 import asyncio
 import ctypes
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,8 @@ from devproxy.config import model
 from devproxy.config.selection import select
 from devproxy.errors import DevproxyError
 from devproxy.logs.log import Log
-from devproxy.logs.records import Record, records_of
+from devproxy.logs.printed import printed
+from devproxy.logs.records import Record
 from devproxy.paths import runtime_dir, state_home
 from devproxy.ports import family
 from devproxy.ports.leases import Leases
@@ -107,7 +108,7 @@ class Stage:
         self._around = Surroundings(
             self._starter,
             self.reaper,
-            self._printed,
+            partial(printed, self.log),
             self._lines,
             claims.claim,
             claims.clear,
@@ -153,7 +154,10 @@ class Stage:
 
     async def line(self, start: str, name: str = "it", within: float = 10) -> str:
         """Wait until a service has printed a line that begins so; return it."""
-        await auntil(lambda: any(one.startswith(start) for one in self.lines(name)), within)
+        try:
+            await auntil(lambda: any(one.startswith(start) for one in self.lines(name)), within)
+        except AssertionError:
+            raise AssertionError(f"{name} never printed {start!r}, but: {self.lines(name)}") from None
         return [one for one in self.lines(name) if one.startswith(start)][-1]
 
     # -- a Guard
@@ -179,13 +183,6 @@ class Stage:
 
     def _asked(self, service: Service) -> None:
         self.asked.append(service.spec.name)
-
-    async def _printed(self, name: str, pattern: re.Pattern[str], after: int) -> None:
-        lines = self.log.topic.subscribe(after)
-        while True:
-            for _, chunk in (await lines.next()).items:
-                if chunk.service == name and any(pattern.search(one.plain) for one in records_of(chunk)):
-                    return
 
     def _lines(self, name: str, after: int) -> list[Record]:
         return [record for record in self.log.last_lines(name, 200) if record.seq > after]

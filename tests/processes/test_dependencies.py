@@ -1,6 +1,7 @@
 """Who waits for whom, what brings what, and how a failure is passed on: chains, rhombs, one for many."""
 
 import asyncio
+import signal
 from pathlib import Path
 
 import pytest
@@ -127,8 +128,9 @@ def test_one_releases_all_that_wait_for_it_at_once(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize("condition", ["exited-ok", "ready", "started"])
 def test_who_waits_for_one_that_failed_is_told_so_through_the_chain_and_comes_when_it_is_mended(
-    tmp_path: Path,
+    tmp_path: Path, condition: Condition
 ) -> None:
     async def scene(stage: Stage) -> None:
         await stage.state("crashed", "db")
@@ -143,7 +145,7 @@ def test_who_waits_for_one_that_failed_is_told_so_through_the_chain_and_comes_wh
 
     play(
         scene,
-        spec(tmp_path, "sleep 600", "api", depends_on={"migrate": "exited-ok"}),
+        spec(tmp_path, "sleep 600", "api", depends_on={"migrate": condition}),
         spec(tmp_path, "true", "migrate", kind="task", depends_on={"db": "ready"}),
         spec(tmp_path, "[ -e mended ] && echo up && sleep 600", "db", restart="never", ready=Ready(log="up")),
     )
@@ -232,6 +234,31 @@ def test_a_start_brings_what_was_stopped_below_it_and_waits_for_that(tmp_path: P
         scene,
         spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"}),
         spec(tmp_path, f"{NOT_YET} echo up; sleep 600", "db", ready=Ready(log="up")),
+    )
+
+
+def test_who_depends_on_one_that_restarts_crashes_or_is_stopped_runs_on(tmp_path: Path) -> None:
+    """A dependency is for the start: no cascade. While a backend restarts, requests wait; nobody else need."""
+
+    async def scene(stage: Stage) -> None:
+        api = (await stage.state("ready", "api")).child
+        first = stage["db"].child
+        assert first is not None
+        stage.supervisor.saved("db")
+        await auntil(lambda: stage["db"].life.state == "ready" and stage["db"].child is not first)
+        again = stage["db"].child
+        assert again is not None
+        again.signal_group(signal.SIGKILL)
+        await stage.state("crashed", "db")
+        await stage.state("ready", "db")
+        stage.supervisor.ask_stop("db")
+        await stage.state("stopped", "db")
+        assert (stage["api"].life.state, stage["api"].restarts, stage["api"].child) == ("ready", 0, api)
+
+    play(
+        scene,
+        spec(tmp_path, "sleep 600", "api", depends_on={"db": "ready"}),
+        spec(tmp_path, "sleep 600", "db", watch=("*.sql",)),
     )
 
 

@@ -58,6 +58,17 @@ def test_a_megabyte_arrives_whole_and_in_order(tmp_path: Path) -> None:
     assert [int(line.split()[0]) for line in lines] == list(range(9_000))
 
 
+def test_one_that_never_stops_printing_keeps_us_from_nobody_else(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.line("chatter", "chatty")
+        (tmp_path / "go").touch()
+        await stage.state("done", "other")
+        stage.supervisor.ask_stop("chatty")
+        await stage.state("stopped", "chatty")
+
+    play(scene, spec(tmp_path, "yes chatter", "chatty"), spec(tmp_path, f"{WAIT_FOR_FILE} true", "other"))
+
+
 def test_its_last_words_are_in_the_log_before_it_is_said_to_have_crashed(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await stage.state("crashed")
@@ -172,6 +183,41 @@ def test_one_that_is_late_is_failing_with_the_reason_and_ready_when_it_comes(tmp
         assert stage.it.life.reason == ""
 
     play(scene, spec(tmp_path, f"{WAIT_FOR_FILE} echo up; sleep 600", ready=ready))
+
+
+def test_one_that_listens_on_a_unix_socket_only_is_ready_as_it_declares_and_never_failing(tmp_path: Path) -> None:
+    """There is no address to watch, nor to send requests to; without a declaration, the reason says what was missed."""
+    source = """
+import os, signal, socket, sys
+one = socket.socket(socket.AF_UNIX)
+one.bind(sys.argv[1])
+one.listen()
+print("listening", flush=True)
+signal.pause()
+"""
+    asks = "import socket; socket.socket(socket.AF_UNIX).connect('asked')"
+
+    async def scene(stage: Stage) -> None:
+        for name in ("told", "asked"):
+            await stage.state("ready", name)
+            assert stage[name].health.addresses == ()
+        await stage.state("failing", "silent")
+        assert stage["silent"].life.reason.startswith("nothing of its tree listens on ")
+        assert {stage[name].life.state for name in ("told", "asked")} == {"ready"}
+
+    stage = play(
+        scene,
+        spec(tmp_path, python(source, "told"), "told", port=free_port(), ready=Ready(log="^listening$")),
+        spec(
+            tmp_path,
+            python(source, "asked"),
+            "asked",
+            port=free_port(),
+            ready=Ready(command=f'{sys.executable} -c "{asks}"'),
+        ),
+        spec(tmp_path, python(source, "silent"), "silent", port=free_port(), ready=Ready(timeout_seconds=0.5)),
+    )
+    assert ("told", "failing") not in stage.states
 
 
 def test_a_command_asks_in_the_services_folder_and_environment(tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from devproxy.hub.topic import TopicClosed
 from devproxy.processes import terminal
 from devproxy.processes.child import Command, spawn
@@ -261,10 +263,11 @@ def test_a_separate_stderr_is_seen_too(tmp_path: Path) -> None:
 # -- one that keeps it open
 
 
-def test_one_that_keeps_it_open_after_its_parent_does_not_hold_up_a_stop(tmp_path: Path) -> None:
+@pytest.mark.parametrize("stderr", ["merged", "separate"], ids=["the terminal", "the pipe of stderr"])
+def test_one_that_keeps_it_open_after_its_parent_does_not_hold_up_a_stop(tmp_path: Path, stderr: str) -> None:
     holder = "import os, sys, time; os.setsid() if os.fork() == 0 else os._exit(0)\n"
     holder += "open('pid', 'w').write(str(os.getpid())); print('holder is here', flush=True)\n"
-    holder += "while True: time.sleep(1); print('still', flush=True)"
+    holder += "while True: time.sleep(1); print('still', flush=True, file=sys.stderr)"
     (tmp_path / "holder.py").write_text(holder)
 
     async def scene(stage: Stage) -> None:
@@ -273,7 +276,7 @@ def test_one_that_keeps_it_open_after_its_parent_does_not_hold_up_a_stop(tmp_pat
         await stage.state("stopped", within=8)
         assert stage.it.child is None
 
-    play(scene, spec(tmp_path, ("sh", "-c", f"{python('')[0]} holder.py; exec sleep 600")))
+    play(scene, spec(tmp_path, ("sh", "-c", f"{python('')[0]} holder.py; exec sleep 600"), stderr=stderr))
     assert not is_alive(int((tmp_path / "pid").read_text()))
 
 
