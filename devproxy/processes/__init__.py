@@ -19,6 +19,6 @@ secrets.py     which values are masked (pure)      vitals.py      what the proce
 env_files.py   .env files by python-dotenv's rules, strictly
 terminal.py    who is attached to a service        unfinished.py  lines without an end: questions, perhaps
 missing.py     a program that is not there (pure)  contested.py   which port was in use, by what it printed (pure)
-supervisor.py  all services: who may start, reverse stop
+stillborn.py   has an error ended its start? (pure)   supervisor.py  all services: who may start, reverse stop
 dependencies.py   who depends on whom (pure)       probe_command.py   a command that tells
 """

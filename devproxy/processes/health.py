@@ -3,16 +3,23 @@
 import asyncio
 import re
 from collections.abc import Callable
+from typing import Final
 
 from devproxy.config import model
 from devproxy.logs.tracebacks import last_traceback
+from devproxy.ports import family
+from devproxy.ports.table import tree_listeners
 from devproxy.processes.child import Command
 from devproxy.processes.lifecycle import BecameReady, BecameUnready
 from devproxy.processes.liveness import Liveness, listening_late
 from devproxy.processes.probe_command import Outcome, run_probe
 from devproxy.processes.readiness import Address, NotReady, Probe, Readiness, Subject, addresses_of, wait_ready
 from devproxy.processes.start import Started
+from devproxy.processes.stillborn import REST_SECONDS, Look, is_at_rest, says_an_error_ended_it
 from devproxy.processes.surroundings import Surroundings
+
+LOOK_SECONDS: Final = 0.25
+"""How often to look, while it starts, whether an error has ended that."""
 
 
 class Health:
@@ -34,6 +41,7 @@ class Health:
         self._moved = moved
         self._task: asyncio.Task[None] | None = None
         self._asking: Probe | None = None
+        self._stillborn = ""  # why its start has failed although its process lives
 
     @property
     def answer(self) -> str | None:
@@ -42,7 +50,7 @@ class Health:
 
     def forget(self) -> None:
         """Another generation begins, of which nothing is known."""
-        self.addresses, self.note, self.ready_seconds = (), "", None
+        self.addresses, self.note, self.ready_seconds, self._stillborn = (), "", None, ""
 
     def watch(
         self, tasks: asyncio.TaskGroup, started: Started, generation: int, spec: model.Service, *, listens: bool
@@ -56,7 +64,11 @@ class Health:
             self._task.cancel()
 
     async def _run(self, started: Started, generation: int, spec: model.Service, *, listens: bool) -> None:
-        readiness = await self._until_ready(started, generation, spec, listens=listens)
+        async with asyncio.TaskGroup() as tasks:
+            looking = tasks.create_task(self._until_stillborn(started, generation, spec)) if listens else None
+            readiness = await self._until_ready(started, generation, spec, listens=listens)
+            if looking is not None:
+                looking.cancel()
         self.addresses, self.note = readiness.addresses, readiness.note
         self.ready_seconds = started.child.lived
         self._tell(BecameReady(generation))
@@ -82,10 +94,25 @@ class Health:
             self._asking = probe = Probe(subject)
             try:
                 return await wait_ready(spec.ready, subject, probe)
-            except NotReady as error:
-                self._tell(BecameUnready(generation, str(error)))  # failing, for now: a slow one may still come
+            except NotReady as error:  # failing, for now: a slow one may still come
+                self._tell(BecameUnready(generation, self._stillborn or str(error)))
             finally:
                 self._asking = None
+
+    async def _until_stillborn(self, started: Started, generation: int, spec: model.Service) -> None:
+        """Tell once when an error has ended its start and what is left does nothing (stillborn.py)."""
+        since: Look | None = None
+        while since is None or asyncio.get_running_loop().time() - since.moment < REST_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
+            lines = self._around.lines(spec.name, started.first_line)
+            if not says_an_error_ended_it(lines) or tree_listeners(started.child.pid):
+                since = None
+            else:
+                look = _look(started.child.pid, lines[-1].seq)
+                since = since if since is not None and is_at_rest(since, look) else look
+        where = f" on port {started.port}" if started.port is not None else ""
+        self._stillborn = f"nothing of it listens{where}; an error ended its start"
+        self._tell(BecameUnready(generation, self._stillborn))
 
     async def _watch_over(self, started: Started, generation: int, spec: model.Service) -> None:
         """Tell when it fails although its process lives, and when it serves again."""
@@ -100,3 +127,10 @@ class Health:
             self._tell(BecameUnready(generation, await liveness.until_failing()))
             self.addresses = addresses_of(await liveness.until_serving())
             self._tell(BecameReady(generation))
+
+
+def _look(pid: int, last_line: int) -> Look:
+    from devproxy.processes import vitals  # only a start that seems to have failed needs it
+
+    pids = family.tree(pid)
+    return Look(last_line, frozenset(pids), vitals.cpu_seconds(pids), asyncio.get_running_loop().time())

@@ -4,7 +4,8 @@ Blocks for some milliseconds a process: in a loop, call it in a thread. What end
 """
 
 import time
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
@@ -62,6 +63,16 @@ def survey(children: Mapping[str, int], session: str, own_pid: int, *, listeners
         {name: tuple(_seen(pids, children[name], rows)) for name, pids in trees.items()},
         {name: tuple(_listeners(pids, rows)) for name, pids in trees.items()} if listeners else {},
     )
+
+
+def cpu_seconds(pids: Iterable[int]) -> float:
+    """The CPU that these processes have used, all together."""
+    total = 0.0
+    for pid in pids:
+        with suppress(psutil.Error, OSError):  # it has ended meanwhile
+            spent = psutil.Process(pid).cpu_times()
+            total += spent.user + spent.system
+    return total
 
 
 def _trees(children: Mapping[str, int], session: str, own_pid: int, rows: family.Rows) -> dict[str, set[int]]:

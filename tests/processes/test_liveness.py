@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from devproxy.config.model import Ready, Stop
+from devproxy.logs.tracebacks import Grouper, is_traceback
 from devproxy.ports.holdings import holdings, is_held
 from devproxy.processes.liveness import (
     ABANDONED_SECONDS,
@@ -19,22 +20,13 @@ from devproxy.processes.liveness import (
     patience,
     reason,
 )
+from tests.processes.reloaders import APP, MANAGE, SERVER_JS, URLS, answers, outages, save
 from tests.processes.stage import LISTEN, Stage, play, python, spec
 from tests.support import auntil, free_port
 
 QUICK = Stop(grace_seconds=0.5)
 
-APP = """
-async def app(scope, receive, send):
-    assert scope["type"] == "http"
-    await send({"type": "http.response.start", "status": 200, "headers": []})
-    await send({"type": "http.response.body", "body": b"VERSION"})
-"""
-SERVER_JS = """
-const http = require("http")
-http.createServer((request, response) => response.end("VERSION")).listen(process.env.PORT, "127.0.0.1")
-"""
-# As Django's runserver: the parent waits for a child that has RUN_MAIN in its environment and exits with 3 when its
+# As Django's runserver, but quicker: the parent waits for a child that has RUN_MAIN in its environment and exits with 3 when its
 # source has changed; one whose source is broken prints why, and stays, and waits for the next change.
 RUNSERVER = """
 import os, subprocess, sys, threading, time, traceback
@@ -65,33 +57,6 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.wfile.write(b"VERSION")
 http.server.ThreadingHTTPServer(("127.0.0.1", int(os.environ["PORT"])), Handler).serve_forever()
 """
-
-
-async def answer(port: int) -> str:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port)
-    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
-    try:
-        return (await reader.read()).decode()
-    finally:
-        writer.close()
-
-
-async def answers(port: int, text: str) -> bool:
-    try:
-        async with asyncio.timeout(1):
-            return text in await answer(port)
-    except OSError:
-        return False
-
-
-def save(path: Path, text: str) -> None:
-    """By a rename, so that no reloader sees half of it."""
-    (path.parent / ".saving").write_text(text)
-    (path.parent / ".saving").replace(path)
-
-
-def outages(stage: Stage) -> int:
-    return sum(state == "failing" for _, state in stage.states)
 
 
 # -- reloaders
@@ -136,6 +101,29 @@ def test_node_watch_whose_script_is_broken(tmp_path: Path) -> None:
         assert (outages(stage), stage.it.restarts) == (1, 0)
 
     play(scene, spec(tmp_path, ("node", "--watch", "server.js"), port=port, stop=QUICK), within=90)
+
+
+def test_djangos_runserver_that_keeps_its_broken_worker(tmp_path: Path) -> None:
+    port, urls = free_port(), tmp_path / "urls.py"
+    (tmp_path / "manage.py").write_text(MANAGE)
+    urls.write_text(URLS.replace("VERSION", "one"))
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("ready", within=30)
+        await auntil(lambda: answers(port, "one"))
+        save(urls, "def broken(:\n")
+        await stage.state("failing", within=30)
+        grouper, lines = Grouper(), stage.log.last_lines("it", 200)
+        groups = [group for line in lines for group in grouper.feed(line)] + grouper.flush()
+        errors = [group for group in groups if is_traceback(group)]
+        assert [error[-1].text for error in errors] == ["SyntaxError: invalid syntax"]
+        save(urls, URLS.replace("VERSION", "three"))
+        await stage.state("ready", within=30)
+        assert await answers(port, "three")
+        assert (outages(stage), stage.it.restarts) == (1, 0)
+
+    words = (sys.executable, "manage.py", "runserver", f"127.0.0.1:{port}")
+    play(scene, spec(tmp_path, words, port=port, stop=QUICK), within=90)
 
 
 def test_a_reloader_that_keeps_its_broken_worker(tmp_path: Path) -> None:

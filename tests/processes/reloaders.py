@@ -1,0 +1,57 @@
+"""Programs that reload themselves, for real ones' reloaders, and who asks them."""
+
+import asyncio
+from pathlib import Path
+
+from tests.processes.stage import Stage
+
+APP = """
+async def app(scope, receive, send):
+    assert scope["type"] == "http"
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"VERSION"})
+"""
+SERVER_JS = """
+const http = require("http")
+http.createServer((request, response) => response.end("VERSION")).listen(process.env.PORT, "127.0.0.1")
+"""
+# A whole Django project, but for its urls.py.
+MANAGE = """
+import sys
+from django.conf import settings
+from django.core.management import execute_from_command_line
+settings.configure(DEBUG=True, SECRET_KEY="no secret", ROOT_URLCONF="urls", ALLOWED_HOSTS=["*"])
+execute_from_command_line(sys.argv)
+"""
+URLS = """
+from django.http import HttpResponse
+from django.urls import path
+urlpatterns = [path("", lambda request: HttpResponse("VERSION"))]
+"""
+
+
+async def answer(port: int) -> str:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port)
+    writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+    try:
+        return (await reader.read()).decode()
+    finally:
+        writer.close()
+
+
+async def answers(port: int, text: str) -> bool:
+    try:
+        async with asyncio.timeout(1):
+            return text in await answer(port)
+    except OSError:
+        return False
+
+
+def save(path: Path, text: str) -> None:
+    """By a rename, so that no reloader sees half of it."""
+    (path.parent / ".saving").write_text(text)
+    (path.parent / ".saving").replace(path)
+
+
+def outages(stage: Stage) -> int:
+    return sum(state == "failing" for _, state in stage.states)
