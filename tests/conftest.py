@@ -11,11 +11,16 @@ from pathlib import Path
 
 import psutil
 import pytest
+from hypothesis import HealthCheck, settings
 
 from tests.ports.children import Children
 from tests.support import until
 from tests.support.chromium import find_chromium
 from tests.support.devproxy import RunningDevproxy, Start, is_alive
+
+# How long an example takes is the machine's affair, and no promise of ours.
+settings.register_profile("devproxy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("devproxy")
 
 MARKER = "DEVPROXY_TEST_SESSION"  # in the environment of every process that a test starts
 

@@ -4,6 +4,7 @@ import asyncio
 from pathlib import Path
 
 from tests.processes.stage import Stage
+from tests.support import auntil
 
 APP = """
 async def app(scope, receive, send):
@@ -15,12 +16,30 @@ SERVER_JS = """
 const http = require("http")
 http.createServer((request, response) => response.end("VERSION")).listen(process.env.PORT, "127.0.0.1")
 """
-# A whole Django project, but for its urls.py.
+# A whole Django project, but for its urls.py. It says when its reloader has begun to watch that: what is saved before,
+# though it serves already, it takes for what has always been there.
 MANAGE = """
-import sys
+import logging, os, sys
 from django.conf import settings
 from django.core.management import execute_from_command_line
-settings.configure(DEBUG=True, SECRET_KEY="no secret", ROOT_URLCONF="urls", ALLOWED_HOSTS=["*"])
+
+URLS = os.path.abspath("urls.py")
+
+class Watched(logging.Filter):
+    def filter(self, record):
+        return URLS in map(str, record.args) and record.msg.startswith("File %s first seen")
+
+settings.configure(
+    DEBUG=True,
+    SECRET_KEY="no secret",
+    ROOT_URLCONF="urls",
+    LOGGING={
+        "version": 1,
+        "filters": {"watched": {"()": Watched}},
+        "handlers": {"it": {"class": "logging.StreamHandler", "filters": ["watched"]}},
+        "loggers": {"django.utils.autoreload": {"handlers": ["it"], "level": "DEBUG", "propagate": False}},
+    },
+)
 execute_from_command_line(sys.argv)
 """
 URLS = """
@@ -55,3 +74,8 @@ def save(path: Path, text: str) -> None:
 
 def outages(stage: Stage) -> int:
     return sum(state == "failing" for _, state in stage.states)
+
+
+async def watches(stage: Stage, starts: int) -> None:
+    """Wait until Django's reloader watches urls.py, after so many starts."""
+    await auntil(lambda: sum("first seen" in line for line in stage.lines()) == starts, within=30)

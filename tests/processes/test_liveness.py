@@ -20,7 +20,7 @@ from devproxy.processes.liveness import (
     patience,
     reason,
 )
-from tests.processes.reloaders import APP, MANAGE, SERVER_JS, URLS, answers, outages, save
+from tests.processes.reloaders import APP, MANAGE, SERVER_JS, URLS, answers, outages, save, watches
 from tests.processes.stage import LISTEN, Stage, play, python, spec
 from tests.support import auntil, free_port
 
@@ -111,12 +111,14 @@ def test_djangos_runserver_that_keeps_its_broken_worker(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await stage.state("ready", within=30)
         await auntil(lambda: answers(port, "one"))
+        await watches(stage, starts=1)
         save(urls, "def broken(:\n")
         await stage.state("failing", within=30)
         grouper, lines = Grouper(), stage.log.last_lines("it", 200)
         groups = [group for line in lines for group in grouper.feed(line)] + grouper.flush()
         errors = [group for group in groups if is_traceback(group)]
         assert [error[-1].text for error in errors] == ["SyntaxError: invalid syntax"]
+        await watches(stage, starts=2)
         save(urls, URLS.replace("VERSION", "three"))
         await stage.state("ready", within=30)
         assert await answers(port, "three")
