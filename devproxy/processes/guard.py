@@ -1,4 +1,4 @@
-# ruff: noqa: PTH112, PTH123, PTH208
+# ruff: noqa: PTH112, PTH208
 # pathlib would cost a process that only waits 15 ms of its start.
 """The guard: if the session is killed without a chance to clean up, ends what it had started.
 
@@ -23,6 +23,7 @@ LONGEST_SECONDS = 10.0
 """What has not ended by SIGKILL until then waits for a disk or a network file system, and for no signal."""
 
 PAUSE_SECONDS = 0.02
+TICKS = os.sysconf("SC_CLK_TCK")
 
 Process = tuple[int, float]  # its pid, and when the kernel created it
 
@@ -33,6 +34,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
     processes: set[Process] = set()
+    since = created(os.getppid())
     for line in sys.stdin:
         word, *more = line[1:].split()
         if line[0] == "+":
@@ -41,17 +43,20 @@ def main() -> None:
             groups.discard(int(word))
         else:
             processes.add((int(word), float(more[0])))
-    end(groups, processes, sys.argv[1])
+    end(groups, processes, since)
 
 
-def end(groups: set[int], known: set[Process], mark: str) -> None:
-    """Ask all to end, then kill those that have not: again and again, for a look misses what starts meanwhile."""
+def end(groups: set[int], known: set[Process], since: float) -> None:
+    """Ask all to end, then kill those that have not: again and again, for a look misses what starts meanwhile.
+
+    Args: since: when the session began, which is older than all that it has started.
+    """
     began = asked_at = time.monotonic()
     asked: set[Process] = set()
     found_before = False
     while time.monotonic() - began < LONGEST_SECONDS:
-        rows = snapshot()
-        known = left(rows, groups, known, mark)
+        rows = snapshot(since)
+        known = left(rows, groups, known)
         if not (known or found_before):
             return
         found_before = bool(known)
@@ -65,15 +70,15 @@ def end(groups: set[int], known: set[Process], mark: str) -> None:
         time.sleep(PAUSE_SECONDS)
 
 
-def left(rows: "dict[int, Row]", groups: set[int], known: set[Process], mark: str) -> set[Process]:
+def left(rows: "dict[int, Row]", groups: set[int], known: set[Process]) -> set[Process]:
     """What there is to be ended: in the groups, marked, known from before, or descended from one of these.
 
     A descendant with another session's mark is left to that session.
     """
-    found = {pid for pid, row in rows.items() if row.group in groups or row.mark == mark or (pid, row.created) in known}
+    found = {pid for pid, row in rows.items() if row.group in groups or row.mark is OURS or (pid, row.created) in known}
     children: dict[int, list[int]] = {}
     for pid, row in rows.items():
-        if not row.mark:
+        if row.mark is NONE:
             children.setdefault(row.parent, []).append(pid)
     heirs = list(found)
     for pid in heirs:  # grows while it is walked
@@ -100,52 +105,76 @@ def reach(to: int, number: signal.Signals) -> bool:
     return True
 
 
+OURS, ANOTHERS, NONE = "ours", "another's", "none"
+
+
 class Row:
-    """Where a process stands."""
+    """Where a process stands. mark: one of the three above."""
 
     def __init__(self, parent: int, group: int, created: float, mark: str) -> None:
         self.parent, self.group, self.created, self.mark = parent, group, created, mark
 
 
-def snapshot() -> dict[int, Row]:
-    """Every living process."""
+def snapshot(since: float) -> dict[int, Row]:
+    """The living processes that were created since then."""
     if os.path.isdir("/proc/self"):
         pids = [name for name in os.listdir("/proc") if name.isdecimal()]
-        return {int(pid): row for pid in pids if (row := row_of(pid)) is not None}
+        return {int(pid): row for pid in pids if (row := row_of(pid, since)) is not None}
     import subprocess  # 20 ms, and only macOS needs it
 
     asked = ["/bin/ps", "-axEww", "-o", "pid=,ppid=,pgid=,stat=,command="]
-    listed = subprocess.run(asked, capture_output=True, check=False).stdout.decode(errors="replace")
+    listed = subprocess.run(asked, capture_output=True, check=False).stdout
     lines = [line.split() for line in listed.splitlines()]
     return {
         int(words[0]): Row(int(words[1]), int(words[2]), 0.0, mark_in(words[4:]))
         for words in lines
-        if not words[3].startswith("Z")
+        if not words[3].startswith(b"Z")
     }
 
 
-def row_of(pid: str) -> Row | None:
-    """A process on Linux: proc_pid_stat(5), proc_pid_environ(5). None if it is gone, or a zombie."""
-    try:
-        with open(f"/proc/{pid}/stat", "rb") as file:
-            stat = file.read()
-    except OSError:
+def row_of(pid: str, since: float) -> Row | None:
+    """A process on Linux: proc_pid_stat(5), proc_pid_environ(5). None if it is gone, a zombie, or older."""
+    stat = content(f"/proc/{pid}/stat")
+    fields = stat[stat.rfind(b")") + 2 :].split()  # the name may hold spaces and brackets
+    if not fields or fields[0] in b"ZXx" or (began := seconds(fields)) < since:
         return None
-    fields = stat[stat.rindex(b")") + 2 :].split()  # the name may hold spaces and brackets
-    if fields[0] in b"ZXx":
-        return None
-    try:
-        with open(f"/proc/{pid}/environ", "rb") as file:
-            words = os.fsdecode(file.read()).split("\0")
-    except OSError:
-        words = []
-    return Row(int(fields[1]), int(fields[2]), int(fields[19]) / os.sysconf("SC_CLK_TCK"), mark_in(words))
+    return Row(int(fields[1]), int(fields[2]), began, mark_in(content(f"/proc/{pid}/environ").split(b"\0")))
 
 
-def mark_in(words: list[str]) -> str:
-    """The assignment among these words that marks a session's descendants."""
-    name = sys.argv[1].partition("=")[0] + "="
-    return next((word for word in words if word.startswith(name)), "")
+def created(pid: int) -> float:
+    """When a process was created; 0 where nothing tells."""
+    stat = content(f"/proc/{pid}/stat")
+    return seconds(stat[stat.rindex(b")") + 2 :].split()) if stat else 0.0
+
+
+def seconds(fields: list[bytes]) -> float:
+    """When a process was created, from boot on: the field starttime."""
+    return int(fields[19]) / TICKS
+
+
+def content(path: str) -> bytes:
+    """A small file, quickly; empty if there is none. Every process is asked again and again, on a busy machine."""
+    try:
+        file = os.open(path, os.O_RDONLY)
+    except OSError:
+        return b""
+    found = b""
+    try:
+        while data := os.read(file, 65536):
+            found += data
+    except OSError:
+        pass  # it has ended meanwhile
+    finally:
+        os.close(file)
+    return found
+
+
+def mark_in(words: list[bytes]) -> str:
+    """Whose descendant has this environment, by the assignment that marks them."""
+    ours = os.fsencode(sys.argv[1])
+    name = ours.partition(b"=")[0] + b"="
+    found = next((word for word in words if word.startswith(name)), None)
+    return NONE if found is None else OURS if found == ours else ANOTHERS
 
 
 if __name__ == "__main__":

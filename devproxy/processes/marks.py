@@ -1,8 +1,9 @@
 """Whose a process is, by the names in its environment: every child is started with its session's and its service's."""
 
+import math
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple
 
 from devproxy.ports import family, identity
@@ -25,14 +26,18 @@ def of(pid: int) -> Marks | None:
     return Marks(environment[MARKER], environment.get(SERVICE, ""))
 
 
-def marked(sessions: Collection[str]) -> dict[Identity, Marks]:
-    """The living processes that carry a mark of one of these sessions, as far as we may look."""
+def marked(sessions: Mapping[str, float]) -> dict[Identity, Marks]:
+    """The living processes that carry a mark of one of these sessions, as far as we may look.
+
+    Args: sessions: when each was created (Identity.create_time): nobody who is older was started by it.
+    """
     found: dict[Identity, Marks] = {}
     for pid in family.snapshot():
-        if pid == os.getpid():
+        who = identity.of(pid)  # before its marks: a pid given away in between would have two owners
+        if who is None or pid == os.getpid() or who.create_time < min(sessions.values(), default=math.inf):
             continue
-        who, marks = identity.of(pid), of(pid)  # in this order: a pid given away in between would have two owners
-        if who is not None and marks is not None and marks.session in sessions and who.is_alive():
+        marks = of(pid)
+        if marks is not None and who.create_time >= sessions.get(marks.session, math.inf) and who.is_alive():
             found[who] = marks
     return found
 

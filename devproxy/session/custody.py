@@ -25,6 +25,10 @@ GUARD_LIFE_SECONDS: Final = 1.0
 LOOK_SECONDS: Final = 1.0
 """Between two looks for those without a name. A look costs 0.5 ms."""
 
+YOUNG_SECONDS: Final = 5.0
+YOUNG_LOOK_SECONDS: Final = 0.1
+"""As long as a child is younger than the former: daemons are started at a start."""
+
 
 class Custody:
     """Tells the guard and the record of each child.
@@ -43,6 +47,7 @@ class Custody:
         self._guard_since = 0.0
         self._next_guard: asyncio.TimerHandle | None = None
         self._reaper: Reaper | None = None
+        self._started = time.monotonic()  # the youngest child
         self._groups: set[int] = set()
         self._nameless: dict[Identity, ChildRecord] = {}
         self._records: dict[int, ChildRecord] = {}
@@ -59,6 +64,7 @@ class Custody:
     def add(self, group: int, service: str, port: int | None) -> None:
         """A child was started; its pid is its group."""
         self.stand_by()
+        self._started = time.monotonic()
         self._groups.add(group)
         if self._guard is not None:
             self._guard.add(group)
@@ -98,7 +104,8 @@ class Custody:
             reaper.watch(self._guard.pid, self._guard_has_ended)
         while True:
             self._note(marks.nameless(self._groups, reaper.is_watched))
-            await asyncio.sleep(LOOK_SECONDS)
+            is_young = time.monotonic() - self._started < YOUNG_SECONDS
+            await asyncio.sleep(YOUNG_LOOK_SECONDS if is_young else LOOK_SECONDS)
 
     def _note(self, found: list[Identity]) -> None:
         gone = self._nameless.keys() - found

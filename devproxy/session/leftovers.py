@@ -1,8 +1,13 @@
 """What an earlier session of this root has left behind, although its guard should have ended it: ended now.
 
 Only what a record proves to be ours: the processes that it names by pid, creation time and boot, with the groups
-that they lead, and those that carry the name of the recorded session in their environment. Anybody else who has
-such a pid today, or leads such a group, is a stranger. The outside world is polled; there is no loop yet.
+that they lead, and those that carry the name of the recorded session in their environment and are younger than it.
+Anybody else who has such a pid today, or leads such a group, is a stranger. The outside world is polled; there is no
+loop yet.
+
+Names of processes alone would not do, however soon a session writes them down: one that forks and detaches has
+children younger than its last look, and more of them while we end it. Their environment names a session by a random
+word that this root's record has, and that only those have who were started by it.
 """
 
 import signal
@@ -62,7 +67,7 @@ def find(ours: Sequence[ChildRecord]) -> set[ChildRecord]:
         replace(
             by_mark[found.session], service=found.service, pid=who.pid, create_time=who.create_time, pgid=0, ports=()
         )
-        for who, found in marks.marked(by_mark).items()
+        for who, found in marks.marked({mark: one.session_create_time for mark, one in by_mark.items()}).items()
         if who not in known and who.pid not in own
     }
 

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from devproxy.processes.guarding import GuardLink
-from tests.processes.stage import STAY
+from tests.processes.stage import STAY, python
 from tests.support import until
 from tests.support.devproxy import is_alive
 
@@ -35,9 +35,9 @@ def start(*ignored, mark="", **fields):
 class Small:
     """A small session that runs these lines, which end by printing pids."""
 
-    def __init__(self, lines: str) -> None:
+    def __init__(self, lines: str, mark: str = "") -> None:
         source = SESSION + textwrap.dedent(lines) + "\nsys.stdin.read()\n"
-        self.mark = os.urandom(4).hex()
+        self.mark = mark or os.urandom(4).hex()
         self.process = subprocess.Popen(
             [sys.executable, "-c", source, self.mark], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
@@ -59,15 +59,15 @@ class Small:
                 os.kill(pid, signal.SIGKILL)
 
 
-Start = Callable[[str], Small]
+Start = Callable[..., Small]
 
 
 @pytest.fixture
 def session() -> Iterator[Start]:
     started: list[Small] = []
 
-    def start(lines: str) -> Small:
-        started.append(Small(lines))
+    def start(lines: str, mark: str = "") -> Small:
+        started.append(Small(lines, mark))
         return started[-1]
 
     yield start
@@ -201,6 +201,22 @@ def test_nobody_else_is_touched(session: Start) -> None:
     named, *others = small.pids
     assert not is_alive(named)
     assert all(map(is_alive, others))
+
+
+def test_who_is_older_than_the_session_is_not_touched_whatever_its_environment_says(session: Start) -> None:
+    mark = os.urandom(4).hex()
+    with subprocess.Popen(
+        python(STAY), stdout=subprocess.PIPE, env={**os.environ, "DEVPROXY_SESSION": mark}, start_new_session=True
+    ) as older:
+        assert older.stdout
+        older.stdout.readline()
+        small = session("one = start(mark=sys.argv[1]); print(link.pid, one.pid, flush=True)", mark=mark)
+        guard, one = small.pids
+        small.kill()
+        until(lambda: not is_alive(guard))
+        assert not is_alive(one)
+        assert older.poll() is None
+        older.kill()
 
 
 def test_the_guard_outlives_what_a_terminal_sends(session: Start) -> None:

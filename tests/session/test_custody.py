@@ -20,9 +20,12 @@ from tests.processes.stage import adopting
 from tests.session.conftest import Start
 from tests.support import auntil, run
 
+MARK = os.urandom(4).hex()
+"""This session's: its guard ends whoever carries it."""
+
 
 def test_a_child_is_on_record_while_it_lives(tmp_path: Path, start: Start) -> None:
-    custody = Custody(tmp_path, tmp_path, "s1", print)
+    custody = Custody(tmp_path, tmp_path, MARK, print)
     child = start()
     custody.add(child.pid, "api", 8000)
     [record] = records.load(tmp_path)
@@ -36,7 +39,7 @@ def test_a_child_is_on_record_while_it_lives(tmp_path: Path, start: Start) -> No
 
 
 def test_letting_go_ends_what_was_not_taken_back(tmp_path: Path, start: Start) -> None:
-    custody = Custody(tmp_path, tmp_path, "s1", print)
+    custody = Custody(tmp_path, tmp_path, MARK, print)
     child = start()
     custody.add(child.pid, "api", None)
     custody.close()
@@ -44,7 +47,7 @@ def test_letting_go_ends_what_was_not_taken_back(tmp_path: Path, start: Start) -
 
 
 def test_a_child_that_has_ended_already_is_not_recorded(tmp_path: Path) -> None:
-    custody = Custody(tmp_path, tmp_path, "s1", print)
+    custody = Custody(tmp_path, tmp_path, MARK, print)
     with subprocess.Popen(["true"], start_new_session=True) as child:
         if sys.platform == "linux":
             os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
@@ -86,7 +89,7 @@ def test_a_guard_that_is_killed_is_told_of_once_and_replaced_by_one_that_knows_a
 ) -> None:
     monkeypatch.setattr("devproxy.session.custody.GUARD_LIFE_SECONDS", 0.1)
     said: list[str] = []
-    custody = Custody(tmp_path, tmp_path, "s1", said.append)
+    custody = Custody(tmp_path, tmp_path, MARK, said.append)
     child = start()
     custody.add(child.pid, "api", None)
 
@@ -104,8 +107,8 @@ def test_a_guard_that_is_killed_is_told_of_once_and_replaced_by_one_that_knows_a
 
 @pytest.mark.skipif(sys.platform != "linux", reason="macOS has no subreapers")
 def test_who_has_no_name_is_on_record_while_it_lives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("devproxy.session.custody.LOOK_SECONDS", 0.02)
-    custody = Custody(tmp_path, tmp_path, "s1", print)
+    monkeypatch.setattr("devproxy.session.custody.YOUNG_LOOK_SECONDS", 0.02)
+    custody = Custody(tmp_path, tmp_path, MARK, print)
 
     async def scene(reaper: Reaper) -> None:
         parent = subprocess.Popen(["sh", "-c", "setsid env -i sleep 600 & echo $!"], stdout=subprocess.PIPE, text=True)
@@ -114,7 +117,7 @@ def test_who_has_no_name_is_on_record_while_it_lives(tmp_path: Path, monkeypatch
             orphan = int(parent.stdout.readline())
         await auntil(lambda: orphan in {one.pid for one in records.load(tmp_path)})
         [record] = [one for one in records.load(tmp_path) if one.pid == orphan]
-        assert (record.pgid, record.mark) == (0, "s1")
+        assert (record.pgid, record.mark) == (0, MARK)
         os.kill(orphan, signal.SIGKILL)
         await auntil(lambda: orphan not in {one.pid for one in records.load(tmp_path)})
 
@@ -124,7 +127,7 @@ def test_who_has_no_name_is_on_record_while_it_lives(tmp_path: Path, monkeypatch
 
 def test_a_folder_that_cannot_be_written_is_told_of_once_and_stops_nothing(tmp_path: Path, start: Start) -> None:
     said: list[str] = []
-    custody = Custody(tmp_path / "gone", tmp_path, "s1", said.append)
+    custody = Custody(tmp_path / "gone", tmp_path, MARK, said.append)
     child = start()
     custody.add(child.pid, "api", 8000)
     custody.remove(child.pid)

@@ -16,6 +16,9 @@ from tests.session.conftest import Start
 from tests.support import until
 from tests.support.devproxy import is_alive
 
+MARK = os.urandom(4).hex()
+"""A session's, and of no other one that these tests have beside us."""
+
 
 def record_of(pid: int, *, session: int | None = None) -> ChildRecord:
     """A record of this child, by a session that is gone, or by the process that is named."""
@@ -115,8 +118,8 @@ def test_a_torn_or_foreign_record_is_no_obstacle(tmp_path: Path, text: str) -> N
 
 def test_what_carries_the_recorded_sessions_name_is_ended_wherever_it_has_gone(tmp_path: Path, start: Start) -> None:
     """Its guard was killed before it: only the record is left of the session."""
-    gone, stray, other = start(), start(mark="s1"), start(mark="s9")
-    record = replace(record_of(gone.pid), mark="s1")
+    gone, stray, other = start(), start(mark=MARK), start(mark=f"{MARK}9")
+    record = replace(record_of(gone.pid), mark=MARK)
     gone.kill()
     gone.wait()
     assert len(end_leftovers(tmp_path, record)) == 1
@@ -124,12 +127,25 @@ def test_what_carries_the_recorded_sessions_name_is_ended_wherever_it_has_gone(t
     assert other.poll() is None
 
 
+def test_who_is_older_than_the_session_was_not_started_by_it_whatever_its_environment_says(
+    tmp_path: Path, start: Start
+) -> None:
+    gone, older = start(), start(mark=MARK)
+    created = identity.of(older.pid)
+    assert created is not None
+    record = replace(record_of(gone.pid), mark=MARK, session_create_time=created.create_time + 1)
+    gone.kill()
+    gone.wait()
+    assert end_leftovers(tmp_path, record) == []
+    assert older.poll() is None
+
+
 def test_we_are_not_ended_ourselves_when_we_run_below_such_a_one(
     tmp_path: Path, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In a shell that a service of the session had opened."""
     gone = start()
-    record = replace(record_of(gone.pid), mark="s1")
+    record = replace(record_of(gone.pid), mark=MARK)
     gone.kill()
     gone.wait()
     source = """
@@ -141,7 +157,7 @@ done = subprocess.run([sys.executable, "-c", inner], capture_output=True, text=T
 print(done.stdout.strip(), done.stderr, flush=True)
 """
     records.save(tmp_path, [record])
-    shell = start(source, str(tmp_path), mark="s1")
+    shell = start(source, str(tmp_path), mark=MARK)
     assert shell.stdout is not None
     assert shell.stdout.readline().strip() == "lives"
 
