@@ -103,7 +103,7 @@ def devproxy(own_folders: Path) -> Iterator[Start]:
     with contextlib.ExitStack() as stack:
 
         def start(cwd: Path, *arguments: str, **options: object) -> RunningDevproxy:
-            return stack.enter_context(RunningDevproxy(cwd, *arguments, **options))  # type: ignore[arg-type]  # its own keywords
+            return stack.enter_context(RunningDevproxy(cwd, *arguments, **options))
 
         yield start
 

@@ -118,7 +118,8 @@ async def watch(attached: "Attached", view: "View") -> None:
     with suppress(TopicClosed):
         while True:
             for _, seen in (await attached.seen.next()).items:
-                await asyncio.to_thread(view.say if isinstance(seen, str) else view.write, seen)  # type: ignore[arg-type]
+                shown = partial(view.say, seen) if isinstance(seen, str) else partial(view.write, seen)
+                await asyncio.to_thread(shown)
 
 
 async def show(connection: "ClientConnection", view: "View", root: "Path") -> None:

@@ -170,8 +170,9 @@ def one_port(port: int, root: Path, ways: Ways) -> dict[str, Any]:
         action = "free" if typer.confirm(question(judged), default=False, err=True) else "declined"
     freed, why = False, ""
     if action == "free":
-        tell = lambda line: say(f"  {line}", ways.as_json)  # noqa: E731 - one line, one use
-        outcome = free(port, judged, root, first=ways.first, grace=ways.wait, tell=tell)
+        outcome = free(
+            port, judged, root, first=ways.first, grace=ways.wait, tell=lambda line: say(f"  {line}", ways.as_json)
+        )
         freed = isinstance(outcome, Freed)
         action = "freed" if freed else "failed"
         why = tell_outcome(port, outcome, ways.as_json)

@@ -17,7 +17,7 @@ ENV_FILES = (".env", ".env.local")  # foreman and honcho read the first, and a P
 BASE_PORT = 5000
 PORT_STEP = 100
 
-LINE = re.compile(r"^\s*(?P<name>[A-Za-z0-9_-]+)\s*:\s*(?P<command>\S.*)$")
+LINE = re.compile(r"^\s*(?P<name>[A-Za-z0-9_-]+)\s*:\s*(?P<command>[^\s\0][^\0]*)$")  # no program gets a NUL
 OWN_PORT = re.compile(r"(?:^|\s)(?:-p|--port)[ =]?(\d{2,5})\b")
 PRODUCTION = re.compile(
     r"\b(gunicorn|waitress-serve|unicorn|heroku-php-\w+|daphne|RAILS_ENV=production|NODE_ENV=production)\b"

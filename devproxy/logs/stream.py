@@ -22,6 +22,7 @@ from devproxy.logs.query import CONTEXT, SETTLED_US, Query, parse_cursor, read_p
 from devproxy.logs.records import Chunk, Record, is_of, records_of
 from devproxy.logs.tracebacks import Grouper, Levels, joined
 
+EVERYTHING: Final = Query()
 BACKLOG: Final = 100
 MAX_BACKLOG: Final = 10_000
 HEARTBEAT_SECONDS: Final = 15.0
@@ -71,7 +72,7 @@ class Encoder:
 
 async def stream(
     log: Log,
-    query: Query = Query(),  # noqa: B008 - frozen
+    query: Query = EVERYTHING,
     *,
     backlog: int = BACKLOG,
     follow: bool = True,

@@ -1,4 +1,3 @@
-# ruff: noqa: PTH110, PTH123, PTH208
 # Asked every 50 ms: a Path object a process would double the cost.
 """Parents and process groups on Linux, from /proc/PID/stat."""
 

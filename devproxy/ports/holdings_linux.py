@@ -1,4 +1,3 @@
-# ruff: noqa: PTH115
 # Asked several times a second: a Path object a file descriptor would double the cost.
 """Listening sockets and their descriptors on Linux."""
 

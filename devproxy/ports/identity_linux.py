@@ -10,7 +10,7 @@ STATE, START_TIME = 0, 19  # fields 3 and 22, counted after the name
 def create_time(pid: int) -> float | None:
     """Seconds from boot to the process's start; None: gone, or a zombie."""
     try:
-        with open(f"/proc/{pid}/stat", "rb") as file:  # noqa: PTH123  hot: asked for every process
+        with open(f"/proc/{pid}/stat", "rb") as file:  # hot: asked for every process
             stat = file.read()
     except OSError:
         return None

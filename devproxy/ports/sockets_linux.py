@@ -1,4 +1,3 @@
-# ruff: noqa: PTH123
 # Asked several times a second: a Path object would double the cost.
 """TCP sockets of this network namespace on Linux, those in some states only.
 

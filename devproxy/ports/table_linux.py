@@ -1,4 +1,3 @@
-# ruff: noqa: PTH115, PTH208
 # Asked every 50 ms: a Path object a file descriptor would double the cost.
 """LISTEN sockets on Linux and who has them: the sockets' inodes, matched with those in /proc/PID/fd.
 

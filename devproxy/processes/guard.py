@@ -1,4 +1,3 @@
-# ruff: noqa: PTH112, PTH208
 # pathlib would cost a process that only waits 15 ms of its start.
 """The guard: if the session is killed without a chance to clean up, ends what it had started.
 

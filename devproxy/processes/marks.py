@@ -69,7 +69,7 @@ if sys.platform == "linux":
     def _environment(pid: int) -> dict[str, str]:
         """proc_pid_environ(5). Not psutil's: the import takes longer than most services need to end."""
         try:
-            with open(f"/proc/{pid}/environ", "rb") as file:  # noqa: PTH123  hot: read for every process
+            with open(f"/proc/{pid}/environ", "rb") as file:  # hot: read for every process
                 words = file.read().split(b"\0")
         except OSError:
             return {}

@@ -223,10 +223,13 @@ class Supervisor:
         for level in reversed(self._levels):
             for name in reversed(level):
                 self.services[name].tell(StopAsked())
-            await self.until(lambda level=level: all(self.services[n].life.state == "stopped" for n in level))  # type: ignore[misc]
+            await self.until(partial(self._are_stopped, level))
         await self.until(lambda: not self._leaving)
         for service in self.services.values():
             service.terminal.close()
+
+    def _are_stopped(self, names: Iterable[str]) -> bool:
+        return all(self.services[name].life.state == "stopped" for name in names)
 
     def hurry(self) -> None:
         """End every grace period."""

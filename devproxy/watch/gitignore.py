@@ -4,7 +4,6 @@ Not pathspec's reading: that knows no `[[:digit:]]`, and takes 0.15 s to import 
 """
 
 # A burst may be 20,000 paths: strings, of which a Path object each would cost ten times as much.
-# ruff: noqa: PTH118, PTH120, PTH123
 
 import os
 import re

@@ -7,7 +7,6 @@ are listened on **shallow** (their own entries only) and their other children de
 """
 
 # A burst may be 20,000 paths: strings, of which a Path object each would cost ten times as much.
-# ruff: noqa: PTH110, PTH112, PTH113, PTH118, PTH120
 
 import os
 from collections.abc import Iterable, Iterator

@@ -118,7 +118,7 @@ class PollSource:
                 if self._stop.is_set():
                     return seen
                 try:
-                    found = os.stat(path)  # noqa: PTH116 (a Path for each of 20,000 files is what costs)
+                    found = os.stat(path)  # a Path for each of 20,000 files is what costs
                 except OSError:  # gone since it was listed
                     continue
                 seen[path] = (found.st_mtime_ns, found.st_size, found.st_ino)

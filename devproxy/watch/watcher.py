@@ -1,7 +1,6 @@
 """One watcher for all who want to know about changed files."""
 
 # A burst may be 20,000 paths: strings, of which a Path object each would cost ten times as much.
-# ruff: noqa: PTH100, PTH112, PTH118, PTH119, PTH120
 
 import asyncio
 import os

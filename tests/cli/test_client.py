@@ -89,7 +89,7 @@ def test_a_stream_that_is_left_closes_its_connection(running: Running) -> None:
     with Client(running.root) as client:
         stream = client.stream("/live")
         next(stream)
-        stream.close()  # type: ignore[attr-defined]  # a generator
+        stream.close()
         until(lambda: not running.session.live._waiting)
 
 

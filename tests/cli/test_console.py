@@ -34,7 +34,7 @@ def process(body: str, **options: object) -> "subprocess.CompletedProcess[str]":
         timeout=30,
         check=False,
         env=environment,
-        **options,  # type: ignore[call-overload]  # subprocess's own keywords
+        **options,
     )
 
 

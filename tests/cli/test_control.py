@@ -45,7 +45,7 @@ def test_a_service_that_takes_too_long_is_4(running: Running, capsys: pytest.Cap
     async def slowly(service: str) -> None:
         running.session.become(service, "starting")
 
-    running.session.start = slowly  # type: ignore[method-assign]  # a service that never gets ready
+    running.session.start = slowly
     running.session.become("api", "stopped")
     assert run(running, "start", "api", "--timeout", "0.1") == 4
     assert "api is starting" in capsys.readouterr().err

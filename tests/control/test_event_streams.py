@@ -131,9 +131,9 @@ def test_a_quiet_stream_has_a_heartbeat() -> None:
         assert [await anext(stream), await anext(stream)] == [b"first", b": \n\n"]
         topic.publish(7)
         assert [part async for part in until_value(stream)] == [b"7"]
-        await stream.aclose()  # type: ignore[attr-defined]  # an async generator
+        await stream.aclose()
 
-    async def until_value(stream):  # type: ignore[no-untyped-def]  # of bytes
+    async def until_value(stream):
         async for part in stream:
             if part != b": \n\n":
                 yield part

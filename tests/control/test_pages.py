@@ -49,7 +49,7 @@ def test_a_bug_of_ours_is_protected_and_names_no_detail() -> None:
     def broken() -> None:
         raise RuntimeError("a secret path")
 
-    session.metrics = broken  # type: ignore[assignment,method-assign]  # stands for a bug
+    session.metrics = broken
     answer = get(session, "/__devproxy/api/metrics", authorization=f"Bearer {session.keys.token}")
     assert answer.status_code == 500
     assert answer.headers["content-type"] == "application/problem+json"

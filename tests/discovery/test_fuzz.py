@@ -5,7 +5,7 @@ import tempfile
 from contextlib import suppress
 from pathlib import Path
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from devproxy.config.dump import to_toml
@@ -88,8 +88,9 @@ PACKAGES = st.fixed_dictionaries(
 ).map(json.dumps)
 
 
-@settings(max_examples=120, deadline=2000, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=120, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(st.dictionaries(NAMES, TEXTS | PACKAGES, min_size=1, max_size=8))
+@example({"Procfile": "server: one\0two"})
 def test_no_content_of_manifests_or_source_breaks_discovery(files):
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
@@ -109,7 +110,7 @@ def test_no_content_of_manifests_or_source_breaks_discovery(files):
         assert load(root) is not None
 
 
-@settings(max_examples=20, deadline=2000)
+@settings(max_examples=20, deadline=None)
 @given(st.binary(max_size=400), st.sampled_from(["package.json", "pyproject.toml", "main.py", "Procfile"]))
 def test_no_bytes_break_discovery(data, name):
     with tempfile.TemporaryDirectory() as folder:

@@ -18,7 +18,7 @@ from websockets.asyncio.client import connect
 from devproxy.config.model import Route
 from devproxy.gateway.asgi import Application, Receive, Scope, Send
 from devproxy.gateway.mount import Mount
-from tests.support import auntil, run
+from tests.support import auntil, run, stands_still
 from tests.support.gateway import RunningGateway, body_of, ready, running_gateway, status_of
 from tests.support.upstream import OK, RawUpstream, answering
 
@@ -270,10 +270,7 @@ def test_an_upload_that_the_application_does_not_read_waits() -> None:
 
         writer.write(request("POST", fields="Content-Length: 1000000000\r\n"))
         uploading = asyncio.create_task(upload())
-        before = -1
-        while before != sent:  # until it stands still
-            before = sent
-            await asyncio.sleep(0.1)
+        await stands_still(lambda: sent)
         assert 0 < sent < 50
         uploading.cancel()
         writer.transport.abort()
@@ -320,10 +317,7 @@ def test_a_slow_reader_slows_the_application() -> None:
     async def step(front: RunningGateway, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(request("GET", fields=CLOSE))
         await reader.readuntil(b"\r\n\r\n")
-        before = -1
-        while before != sent:  # until it stands still
-            before = sent
-            await asyncio.sleep(0.1)
+        await stands_still(lambda: sent)
         assert sent < 50
         total = 0
         while data := await reader.read(2**20):
@@ -491,7 +485,7 @@ def test_a_websocket_of_the_application_echoes() -> None:
     async def main() -> None:
         async with serving(socket_echo) as front:
             url = f"ws://localhost:{front.port}/__devproxy/ws"
-            async with connect(url, origin=f"http://localhost:{front.port}", subprotocols=["v1"], proxy=None) as ws:  # type: ignore[list-item,arg-type]
+            async with connect(url, origin=f"http://localhost:{front.port}", subprotocols=["v1"], proxy=None) as ws:
                 assert ws.subprotocol == "v1"
                 for message in ("text", b"bytes", "ä" * 100_000, b"\0" * 300_000):
                     await ws.send(message)

@@ -7,7 +7,7 @@ import pytest
 
 from devproxy.config.model import Hold, Route
 from devproxy.proxy.upstream import Upstream
-from tests.support import auntil, free_port, run
+from tests.support import auntil, free_port, run, stands_still
 from tests.support.gateway import body_of, ready, running_gateway, status_of
 from tests.support.upstream import OK, Conversation, RawUpstream, answering
 
@@ -621,10 +621,7 @@ def test_a_slow_reader_slows_the_upstream_and_not_our_memory() -> None:
             reader, writer = await front.open()
             writer.write(b"GET / HTTP/1.1\r\nHost: localhost\r\n\r\n")
             await reader.readuntil(b"\r\n\r\n")
-            before = -1
-            while before != sent:  # until the upstream stands still
-                before = sent
-                await asyncio.sleep(0.2)
+            await stands_still(lambda: sent)
             assert sent < 100
             writer.close()
 

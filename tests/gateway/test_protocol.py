@@ -19,7 +19,7 @@ from devproxy.proxy.failures import Outage
 from devproxy.proxy.head import RequestHead
 from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.upstream import Upstream
-from tests.support import auntil, run
+from tests.support import auntil, run, stands_still
 from tests.support.gateway import RunningGateway, body_of, ready, running_gateway, status_of
 from tests.support.upstream import OK, Conversation, Handler, RawUpstream, answering
 
@@ -35,7 +35,7 @@ Talk = Callable[[RunningGateway, RawUpstream], object]
 def with_upstream(handler: Handler, main: Talk) -> None:
     async def bounded() -> None:
         async with RawUpstream(handler) as upstream, running_gateway({"api": ready("api", upstream.address)}) as front:
-            await main(front, upstream)  # type: ignore[misc]  # a coroutine function
+            await main(front, upstream)
 
     run(bounded())
 
@@ -297,10 +297,7 @@ def test_a_client_that_pipelines_and_does_not_read_is_served_no_further() -> Non
     async def main(front: RunningGateway, upstream: RawUpstream) -> None:
         reader, writer = await front.open()
         writer.write(GET * 2500 + LAST)
-        before = -1
-        while before != served:  # until it stands still
-            before = served
-            await asyncio.sleep(0.1)
+        await stands_still(lambda: served)
         assert served < 1500  # two kernels' buffers hold some MiB of answers
         total = 0
         while data := await reader.read(2**20):

@@ -86,7 +86,7 @@ def test_what_was_written_before_and_after_a_rotation_between_two_looks_is_read(
 
 
 def test_what_is_written_to_the_old_file_while_we_look_for_the_new_one_is_read(tmp_path: Path):
-    class Looked(type(tmp_path)):  # type: ignore[misc]
+    class Looked(type(tmp_path)):
         """A path whose old file gets a line at the moment its new one is found."""
 
         def stat(self, **options: bool) -> os.stat_result:

@@ -26,7 +26,7 @@ def holder(process: Process | None = SERVER, *ancestors: Process, container: str
 
 def recorded(lives: bool, here: bool = True, child_lives: bool = False, **other: object) -> Context:
     record = ChildRecord("api", 4000, 40.0, "boot", 4000, (8000,), 600, 30.0, "/home/me/shop")
-    record = replace(record, **other)  # type: ignore[arg-type]  # fields of a record
+    record = replace(record, **other)
     return replace(CONTEXT, records=(Recorded(record, here, lives, child_lives),))
 
 
@@ -85,7 +85,7 @@ def test_what_our_own_dead_child_left_is_ours() -> None:
     ],
 )
 def test_an_orphan_is_ours_only_if_everything_fits(change: dict[str, object], kind: str) -> None:
-    changed = replace(SERVER, **change)  # type: ignore[arg-type]  # fields of a process
+    changed = replace(SERVER, **change)
     assert judge(holder(changed), CONTEXT).kind == kind
 
 

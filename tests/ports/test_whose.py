@@ -23,7 +23,7 @@ PROXY = replace(SERVER, name="docker-proxy", cmdline=("docker-proxy",), uid=0)
 
 
 def judged(process: Process | None, context: Context = CONTEXT, *above: Process, **facts: object) -> Judged:
-    holder = replace(Holder(8000, process, ancestors=above or (EDITOR, INIT)), **facts)  # type: ignore[arg-type]  # fields of a holder
+    holder = replace(Holder(8000, process, ancestors=above or (EDITOR, INIT)), **facts)
     return Judged(holder, judge(holder, context))
 
 

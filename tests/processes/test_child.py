@@ -57,7 +57,7 @@ def start(tmp_path: Path) -> Iterator[Start]:
 
     def start(argv: str | tuple[str, ...], env: dict[str, str] | None = None, **fields: object) -> Running:
         values = {**os.environ, **(env or {})}
-        running = Running(spawn(Command(argv, tmp_path, values, **fields)))  # type: ignore[arg-type]  # Command's own
+        running = Running(spawn(Command(argv, tmp_path, values, **fields)))
         started.append(running)
         return running
 
@@ -85,7 +85,7 @@ def test_the_terminal_controls_it_and_it_leads_its_session_and_group(start: Star
     opened, leads = reported(
         start,
         "[os.isatty(os.open('/dev/tty', os.O_RDWR)), os.getpid() == os.getsid(0) == os.getpgrp() == os.tcgetpgrp(0)]",
-    )  # type: ignore[misc]  # JSON
+    )
     assert opened
     assert leads
 

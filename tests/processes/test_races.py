@@ -129,7 +129,7 @@ while True:
 
     async def scene(stage: Stage) -> None:
         for generation in (1, 2, 3):
-            await auntil(lambda g=generation: stage.it.life.generation == g and stage.it.life.state == "ready")  # type: ignore[misc]
+            await auntil(lambda g=generation: stage.it.life.generation == g and stage.it.life.state == "ready")
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"x")
             assert await reader.read() == b""  # it has closed first: TIME_WAIT is on its side

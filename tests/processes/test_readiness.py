@@ -197,7 +197,7 @@ def test_a_command_that_cannot_be_run_is_no_crash_of_ours() -> None:
 
 class Answers(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
-        statuses = self.server.statuses  # type: ignore[attr-defined]  # set by the test below
+        statuses = self.server.statuses
         self.send_response(statuses.pop(0) if len(statuses) > 1 else statuses[0])
         self.end_headers()
 
@@ -220,7 +220,7 @@ def web() -> Iterator[HTTPServer]:
     ("statuses", "wanted"), [([500, 503, 404], None), ([404, 404, 204], 204)], ids=["below 500", "the declared one"]
 )
 def test_the_status_of_a_path_makes_it_ready(web: HTTPServer, statuses: list[int], wanted: int | None) -> None:
-    web.statuses = statuses  # type: ignore[attr-defined]  # for Answers
+    web.statuses = statuses
 
     ready = Ready(http="/health", status=wanted)
     assert waited(ready, subject(os.getpid(), web.server_port)).addresses == (("127.0.0.1", web.server_port),)
@@ -229,7 +229,7 @@ def test_the_status_of_a_path_makes_it_ready(web: HTTPServer, statuses: list[int
 
 def test_the_wrong_status_is_told_with_the_url(web: HTTPServer) -> None:
 
-    web.statuses = [503]  # type: ignore[attr-defined]  # for Answers
+    web.statuses = [503]
     told = failure(Ready(http="/health", timeout_seconds=1), subject(os.getpid(), web.server_port))
     url = f"http://127.0.0.1:{web.server_port}/health"
     assert re.fullmatch(rf"GET {url} answered 503{SECONDS}; expected a status below 500", told)

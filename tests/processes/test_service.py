@@ -430,7 +430,7 @@ def test_a_suspended_one_continues(tmp_path: Path) -> None:
         pid = int((await stage.line("child ")).split()[1])
         for number, state in ((signal.SIGSTOP, psutil.STATUS_STOPPED), (signal.SIGCONT, psutil.STATUS_SLEEPING)):
             stage.it.pause(number)
-            await auntil(lambda state=state: psutil.Process(pid).status() == state)  # type: ignore[misc]
+            await auntil(lambda state=state: psutil.Process(pid).status() == state)
 
     play(scene, spec(tmp_path, python(PARENT, "apart")))
 
@@ -713,10 +713,10 @@ while True: signal.pause()
 
     async def scene(stage: Stage) -> None:
         for count in range(1, 5):
-            await auntil(lambda count=count: len(stage.lines()) == count)  # type: ignore[misc]
+            await auntil(lambda count=count: len(stage.lines()) == count)
             stage.supervisor.saved("it")
             stage.supervisor.ask_restart("it")
-            await auntil(lambda count=count: journal().count("asked") == count)  # type: ignore[misc]
+            await auntil(lambda count=count: journal().count("asked") == count)
             stage.supervisor.saved("it")
         await auntil(lambda: len(stage.lines()) == 5)
         stage.supervisor.ask_stop("it")
@@ -731,7 +731,7 @@ def test_a_restart_does_not_find_its_own_port_taken(tmp_path: Path) -> None:
 
     async def scene(stage: Stage) -> None:
         for generation in (1, 2, 3):
-            await auntil(lambda g=generation: stage.it.life.generation == g and stage.it.life.state == "ready")  # type: ignore[misc]
+            await auntil(lambda g=generation: stage.it.life.generation == g and stage.it.life.state == "ready")
             stage.supervisor.ask_restart("it")
         await auntil(lambda: stage.it.life.generation == 4 and stage.it.life.state == "ready")
 

@@ -119,7 +119,7 @@ def test_who_is_attached_stays_so_when_it_restarts(tmp_path: Path) -> None:
         with stage.it.terminal.attach() as attached:
             seen = Seen(attached)
             for generation in (1, 2, 3):
-                await auntil(lambda generation=generation: stage.it.life.generation == generation)  # type: ignore[misc]
+                await auntil(lambda generation=generation: stage.it.life.generation == generation)
                 await asks(stage)
                 await attached.type(b"%d\n" % generation)
                 await seen.shows(b"hello %d\n" % generation)

@@ -58,7 +58,7 @@ def test_a_services_processes_are_its_tree_and_who_has_left_it(tmp_path: Path) -
             (apart, child.pid, 1, True),
             (orphan, None, 0, True),
         ]
-        assert [one.pid for one in found.processes["other"]] == [stage["other"].child.pid]  # type: ignore[union-attr]
+        assert [one.pid for one in found.processes["other"]] == [stage["other"].child.pid]
         assert [(one.address, one.port, one.pid) for one in found.listeners["it"]] == [("127.0.0.1", port, listener)]
         assert found.listeners["other"] == ()
         root = found.processes["it"][0]

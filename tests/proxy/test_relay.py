@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from devproxy.proxy.relay import join
-from tests.support import auntil, run
+from tests.support import auntil, run, stands_still
 from tests.support.gateway import RunningGateway, ready, running_gateway, status_of
 from tests.support.upstream import Conversation, RawUpstream
 
@@ -138,10 +138,7 @@ def test_a_slow_reader_slows_the_other_side_and_gets_every_byte(to_client: bool)
                 source.write_eof()
 
             sending = asyncio.create_task(send())
-            before = -1
-            while before != sent:  # until it stands still
-                before = sent
-                await asyncio.sleep(0.1)
+            await stands_still(lambda: sent)
             assert sent < 50  # the rest is not in our memory: two kernels' buffers hold a few MiB each
             received, checksum = 0, 0
             while data := await sink.read(MIB):
@@ -160,7 +157,7 @@ def test_a_slow_reader_slows_the_other_side_and_gets_every_byte(to_client: bool)
 def test_a_side_that_is_full_from_the_start_pauses_the_other() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
-        async with RawUpstream(lambda conversation: asyncio.Event().wait()) as peer:  # type: ignore[arg-type,return-value]  # reads nothing
+        async with RawUpstream(lambda conversation: asyncio.Event().wait()) as peer:
             client, _ = await loop.create_connection(asyncio.Protocol, *peer.address)
             upstream, _ = await loop.create_connection(asyncio.Protocol, *peer.address)
             join(client, upstream, to_client=b"x" * 32 * MIB, to_upstream=b"", done=lambda: None)

@@ -167,7 +167,7 @@ def test_a_connection_whose_upstream_has_not_taken_the_whole_request_is_not_pool
 
     async def handler(conversation: Conversation) -> None:
         await conversation.head()
-        conversation.reader._transport.pause_reading()  # type: ignore[attr-defined]  # reads no body
+        conversation.reader._transport.pause_reading()
         if conversation.number == 1:
             await sent.wait()
         await conversation.send(OK)

@@ -26,8 +26,7 @@ class Fronts:
     def __call__(self, root: Path, usual: int, *, asked: int | None = None, linked: bool = False) -> int:
         root.mkdir(exist_ok=True)
         memory = Memory(make_state_dir(root), root)
-        say = lambda text, level: self.said.append((text, level))  # noqa: E731 - one line, one use
-        sockets = bind_front(usual, memory, asked=asked, linked=linked, say=say)
+        sockets = bind_front(usual, memory, asked=asked, linked=linked, say=lambda *it: self.said.append(it))
         for each in sockets:
             self._stack.enter_context(each)
         port: int = sockets[0].getsockname()[1]

@@ -40,6 +40,14 @@ async def auntil(condition: Callable[[], T | Awaitable[T]], within: float = 10.0
         await asyncio.sleep(INTERVAL)
 
 
+async def stands_still(count: Callable[[], int]) -> None:
+    """Wait until a count that has begun no longer grows: who sends has to wait."""
+    before = 0
+    while (now := count()) != before or not now:
+        before = now
+        await asyncio.sleep(0.1)
+
+
 def run(coroutine: Coroutine[Any, Any, T], within: float = 30.0) -> T:
     """Run a coroutine in a fresh event loop, of the kind that devproxy runs in, under a deadline."""
 
