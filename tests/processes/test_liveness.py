@@ -1,6 +1,5 @@
 """A service that became ready and stopped serving: failing, with the reason; and ready again when it serves."""
 
-import asyncio
 import os
 import signal
 import socket
