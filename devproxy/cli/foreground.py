@@ -257,12 +257,14 @@ def _ask(service: "Service", port: int, holders: "list[Judged]", movable: bool) 
     from devproxy.cli.kill_port import show
 
     show(port, holders)
-    print(f"{service.name} needs this port.", file=sys.stderr)
-    choices = "[f]ree it" + (", use [a]nother port" if movable else "") + " or [q]uit"
+    print(f"{service.name} needs this port. Used as it is, it gets {service.name}'s requests.", file=sys.stderr)
+    choices = "[u]se it as it is, [f]ree it" + (", take [a]nother port" if movable else "") + " or [q]uit"
     while True:
         answer = _answer(f"{choices} [{'a' if movable else 'q'}]: ", "a" if movable else "q")
         if answer == "f":
             return "free"
+        if answer == "u":
+            return "use"
         if answer == "a" and movable:
             return "another"
         if answer == "q":

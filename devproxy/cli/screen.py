@@ -55,6 +55,7 @@ class Screen:
 
     async def attend(self, session: "Session") -> None:
         """Show the session until its log ends."""
+        self._written = self._lines.position  # the early lines
         with ExitStack() as stack:
             if in_foreground():
                 self._modes = stack.enter_context(CharacterMode())
@@ -139,7 +140,7 @@ class Screen:
             service = session.supervisor.services.get(one.name)
             seconds = service.health.ready_seconds if service is not None else None
             state = f"{one.state} in {seconds:.1f} s" if one.state == "ready" and seconds is not None else one.state
-            where = f":{one.port}" if one.port and service is not None else ""
+            where = f":{one.port}" if one.port and service is not None else one.url or ""
             dot = paint("●", DOTS.get(one.state, "33"), colored=self._colored)
             rows.append(
                 f"  {dot} {one.name:<{name_width}}  {dim(self._kind(one.name, one.kind).ljust(kind_width))}"

@@ -55,6 +55,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as self._tasks:
             for service in self._all():
                 self._attend(service)
+            await asyncio.Event().wait()  # even if there are none: a reload may bring some
 
     def _attend(self, service: Service) -> None:
         if self._tasks is not None:  # else `run` will

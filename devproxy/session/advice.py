@@ -20,6 +20,12 @@ def advise(
     return list(_steps(name, life, declared, waits_for, listens))
 
 
+def advise_used(port: int) -> list[Advice]:
+    """What makes a service ours that somebody else runs."""
+    end = Advice("end what listens there", f"devproxy kill-port {port}")
+    return [end, Advice("have devproxy start it, then", "devproxy reload")]
+
+
 def _steps(
     name: str, life: Life, declared: Service, waits_for: Sequence[str], listens: Sequence[Listening]
 ) -> Iterator[Advice]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, Literal
 
+from devproxy.config.elsewhere import Used
 from devproxy.config.model import Service
 from devproxy.errors import PortHeld
 from devproxy.ports.leases import Leases
@@ -30,7 +31,7 @@ _SEVERITY: Final = ("ours", "neighbour", "stranger", "untouchable")
 
 ANOTHER_PORT: Final = 'let a free one be chosen: port = "auto"'
 
-Choice = Literal["free", "another", "quit"]
+Choice = Literal["free", "use", "another", "quit"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +46,8 @@ class Manners:
 
 class Claims:
     """Which service has which port.
+
+    used: the services, by name, whose holder is used as it is; they are not to be started.
 
     Args: services: all that have a port; movable: the names of those that may be given another port than they
     usually have; say: tells what was done, from any thread; linked: this is a linked worktree, which leaves the
@@ -73,11 +76,13 @@ class Claims:
         self._declared = {service.name: service.port for service in services}
         self._fixed = {port for port in self._declared.values() if isinstance(port, int)}
         self._given: dict[str, int] = {}
+        self.used: dict[str, Used] = {}
         self._giving = threading.Lock()  # two threads must not choose the same port; never held while waiting
 
     def adopt(self, services: Collection[Service], movable: Collection[str]) -> None:
         """From now on these services; who has another port in its declaration, or is gone, gives up what it has."""
         before, self._declared = self._declared, {service.name: service.port for service in services}
+        self.used = {one.name: self.used[one.name] for one in services if one.url is not None and one.name in self.used}
         with self._giving:
             self._movable = frozenset(movable)
             self._fixed = {port for port in self._declared.values() if isinstance(port, int)}
@@ -85,23 +90,26 @@ class Claims:
                 if name not in self._declared or self._declared[name] != before.get(name):
                     self._leases.give_back(self._given.pop(name))
 
-    def ask_no_more(self) -> None:
-        """From now on decide as without a terminal: it shows the session, and its keys mean something else."""
-        self._manners = replace(self._manners, ask=None)
-
     def claim_all(self, services: Iterable[Service]) -> None:
-        """Claim the ports of these, so that one that is held is told before anything is started.
+        """Claim the ports of these, so that one that is held is told before anything is started, and nobody is asked
+        any more from then on: the terminal shows the session, and its keys mean something else.
 
-        An optional one is no reason to start nothing: it is told of when its turn comes.
+        An optional one is no reason to start nothing: it is told of when its turn comes, if nobody can be asked now.
 
         Raises: PortHeld: by `claim`.
         """
         for service in services:
-            if not service.optional:
+            if service.optional and self._manners.ask is None:
+                continue
+            try:
                 self.claim(service, again=False)
+            except PortHeld:
+                if not service.optional:
+                    raise
+        self._manners = replace(self._manners, ask=None)
 
     def claim(self, service: Service, again: bool) -> int | None:
-        """See that the service's port binds; return it, or None if it listens nowhere in particular.
+        """See that the service's port binds; return it, or None if it listens nowhere in particular, or is used.
 
         Args: again: its own child has just held it.
         Raises: PortHeld: it is held, and may neither be freed nor changed.
@@ -117,8 +125,10 @@ class Claims:
         except PortHeld:
             self._leases.give_back(wanted)
             raise
-        if port != wanted:
+        if port != wanted or service.name in self.used:
             self._leases.give_back(wanted)
+        if service.name in self.used:
+            return None
         self._given[service.name] = port
         if port != service.port:
             self._memory.keep(service.name, port)
@@ -208,6 +218,10 @@ class Claims:
             other = self._choose_for(service, port + 1)
             self._say(f"{service.name}: port {port} {_is_held(judged)}; it gets {other} instead")
             return other
+        if choice == "use":
+            self.used[service.name] = Used(service, port)
+            self._say(f"{service.name}: port {port} {_is_held(judged)}, which is used as it is; nothing is started")
+            return port
         if choice == "quit":
             raise self._held(service, port, judged)
         self._free(service, port, judged)

@@ -9,12 +9,13 @@ import signal
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from devproxy import paths
 from devproxy.config.checkout import checkout_of
+from devproxy.config.elsewhere import using
 from devproxy.config.model import Config, Service
 from devproxy.config.selection import Selection, select
 from devproxy.errors import DevproxyError
@@ -133,9 +134,20 @@ class Launch:
             self.log.say(note)
         adopt_orphans()
         end_leftovers(self.place.state, self.config.root, self.log.say)
-        wanted = [each for each in self.config.services if each.name in self.selection.wanted]
-        self.claims.claim_all(each for each in wanted if each.command is not None)
-        start_early(wanted, self.claims.claim, self.starter, self.children)
+        self.claims.claim_all(each for each in self._wanted() if each.command is not None)
+        self.config = using(self.config, self.claims.used)
+        start_early(self._wanted(), self.claims.claim, self.starter, self.children)
+
+    def _wanted(self) -> list[Service]:
+        return [each for each in self.config.services if each.name in self.selection.wanted]
+
+    def reread(self, reader: "Callable[[], Project]") -> "Project":
+        """The project as it is now, by its reader; what is used as it is, and still there, stays so."""
+        from devproxy.ports.table import listening_ports
+
+        project, there = reader(), listening_ports()
+        used = {name: one for name, one in self.claims.used.items() if one.port in there}
+        return replace(project, config=using(project.config, used))
 
     def _intent(self) -> str:
         """What is being done, in a sentence."""

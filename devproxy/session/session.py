@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from devproxy.config.changes import Changes, compare
 from devproxy.config.checkout import checkout_of
+from devproxy.config.elsewhere import Used
 from devproxy.config.model import Config
 from devproxy.config.model import Service as Declared
 from devproxy.config.root import default_name
@@ -98,12 +99,13 @@ class Session:
         self._ending: asyncio.Event = asyncio.Event()
         self._hurrying = False
         self._beside: Beside | None = None
-        self.reloading = Reloading(self, launch.options.reread)
+        reread = launch.options.reread
+        self.reloading = Reloading(self, partial(launch.reread, reread) if reread is not None else None)
         self._watching = Watching(
             self.config,
             saved=self._saved,
             reload=self._reload,
-            edited=self.reloading.edited if launch.options.reread is not None else None,
+            edited=self.reloading.edited if reread is not None else None,
             warn=lambda sentence: self.log.say(sentence, level="warning"),
         )
         self.content_version = self._watching.content_version
@@ -185,7 +187,6 @@ class Session:
         loop = asyncio.get_running_loop()
         # Ports are claimed in threads from now on; the log belongs to the loop's.
         self._launch.tell = self._tell_in(loop)
-        self._launch.claims.ask_no_more()
         for number in ENDING_SIGNALS:
             loop.add_signal_handler(number, self.end, number)
         signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDING_SIGNALS)  # launch held them until now
@@ -264,6 +265,11 @@ class Session:
             name = default_name(checkout.primary)  # the project's, not that of the worktree's folder
         branch = branch_host(checkout.branch, name)
         return [self.origin, f"http://{branch}:{self.port}"] if branch else [self.origin]
+
+    @property
+    def used(self) -> Mapping[str, Used]:
+        """The services that somebody else runs, and that are used as they are."""
+        return self._launch.claims.used
 
     @property
     def is_ending(self) -> bool:

@@ -11,18 +11,19 @@ from urllib.parse import urlsplit
 from devproxy import __version__
 from devproxy.config.model import Service as Declared
 from devproxy.control.access import Keys
-from devproxy.control.models import Environment, Explanation, LastExit, Reload, ServiceStatus, SessionStatus
+from devproxy.control.models import Environment, Explanation, LastExit, Reload, ServiceStatus, SessionStatus, State
 from devproxy.errors import UsageError
 from devproxy.events import Event, rfc3339
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
+from devproxy.ports.table import listening_ports
 from devproxy.processes.service import Service
 from devproxy.processes.terminal import Terminal
 from devproxy.proxy.head import BadHead, parse_request
 from devproxy.proxy.routes import CompiledRoute
 from devproxy.session import why
 from devproxy.session.environments import declared_in, describe
-from devproxy.session.words import exit_label, exit_words, next_words, signal_name, waits_words
+from devproxy.session.words import exit_label, exit_words, next_words, signal_name, used_words, waits_words
 
 if TYPE_CHECKING:
     from devproxy.session.session import Session
@@ -89,10 +90,8 @@ class SessionView:
     def service(self, declared: Declared) -> ServiceStatus:
         """One service as it is now."""
         service = self._session.supervisor.services.get(declared.name)
-        if service is None:  # a static folder, or a URL: nothing of ours to run
-            since = rfc3339(self._session.started)
-            port = self._session.port if declared.static is not None else urlsplit(declared.url or "").port
-            return ServiceStatus(declared.name, declared.kind, "ready", port=port, url=declared.url, since=since)
+        if service is None:
+            return self._not_ours(declared)
         life = service.life
         host, port = service.health.addresses[0] if service.health.addresses else ("", service.port)
         name = f"[{host}]" if ":" in host else host
@@ -115,6 +114,19 @@ class SessionView:
             instance_of=declared.instance_of or None,
             blocked_by=next((wait.culprit for wait in waits if wait.is_vain), None),
             retry_in=service.retry_in,
+        )
+
+    def _not_ours(self, declared: Declared) -> ServiceStatus:
+        """A folder, or what runs elsewhere: taken to be ready, unless we know better."""
+        session, message = self._session, None
+        state: State = "ready"
+        port = session.port if declared.static is not None else urlsplit(declared.url or "").port
+        if (used := session.used.get(declared.name)) is not None:
+            is_there = used.port in listening_ports()
+            state, message = ("ready" if is_there else "failing"), used_words(used.port, is_there=is_there)
+        since = rfc3339(session.started)
+        return ServiceStatus(
+            declared.name, declared.kind, state, port=port, url=declared.url, since=since, message=message
         )
 
     def _message(self, service: Service) -> str | None:
@@ -209,10 +221,13 @@ class SessionView:
         )
 
     def _instances(self, service: str) -> list[Service]:
-        """The service of that name, or its instances. Raises: UsageError: it is a folder or a URL."""
+        """The service of that name, or its instances. Raises: UsageError: it is not ours to run."""
         supervisor = self._session.supervisor
         found = [supervisor.services[name] for name in supervisor.named(service)]
         if not found:
+            if (used := self._session.used.get(service)) is not None:
+                what = f"devproxy did not start {service}, but uses what listened on port {used.port} before"
+                raise UsageError(what, hint=f"devproxy kill-port {used.port}; devproxy reload starts it then")
             raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
         return found
 

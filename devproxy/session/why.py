@@ -16,7 +16,7 @@ from devproxy.events import rfc3339
 from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.lifecycle import PortReleased, RestartAsked, RetryDue, Saved
 from devproxy.processes.service import Service
-from devproxy.session.advice import advise
+from devproxy.session.advice import advise, advise_used
 
 if TYPE_CHECKING:
     from devproxy.processes.vitals import Survey
@@ -102,6 +102,8 @@ async def explain(session: "Session", name: str) -> Explanation:
         reasons=_reasons(session.plan, name) if session.config.source is None else [],
         declared_port=declared.port,
     )
+    if (taken := session.used.get(name)) is not None:
+        return replace(story, advice=advise_used(taken.port))
     if service is None:
         return story
     return replace(

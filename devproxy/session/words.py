@@ -98,6 +98,13 @@ def death_words(life: Life) -> str:
     return f"could not be started: {life.reason}" if life.reason else _exit(life)
 
 
+def used_words(port: int, *, is_there: bool) -> str:
+    """Of a service that somebody else runs."""
+    if is_there:
+        return f"not started by devproxy: what listened on port {port} before is used as it is"
+    return f"nothing listens on port {port} any more; devproxy did not start it, but devproxy reload does"
+
+
 def _exit(life: Life) -> str:
     return exit_words(life.exit) if life.exit is not None else "ended"
 

@@ -1,9 +1,12 @@
 """Ports of whole sessions: parallel checkouts of one repo, and two sessions that want the same port."""
 
 import json
+import os
+import shlex
 import signal
 import socket
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,10 +15,14 @@ from typing import Any
 import httpx
 import pytest
 
+from devproxy.cli.client import Client
+from devproxy.errors import DevproxyError
+from devproxy.ports.probe import is_free
 from tests.support import free_port, until
-from tests.support.devproxy import Start
+from tests.support.devproxy import COMMAND, Start
 from tests.support.devproxy import devproxy as run_devproxy
 from tests.support.services import write_config
+from tests.support.terminal import terminal
 
 SHOP = """
 port = {public}
@@ -140,3 +147,43 @@ def test_a_held_port_of_a_service_that_starts_later_is_told_before_anything_star
     assert done.returncode == 3, done.stderr
     assert f"port {held}, which later needs, is held by" in done.stderr
     assert not (tmp_path / "journal").exists(), "api was started"
+
+
+def test_on_a_terminal_a_held_port_can_be_used_as_it_is(tmp_path: Path) -> None:
+    with terminal(tmp_path) as shell:
+        port, public = free_port(), free_port()
+        write_config(tmp_path, config(port, public))
+        server = [sys.executable, "server.py", "byhand"]
+        hand = subprocess.Popen(server, cwd=tmp_path, env={**os.environ, "PORT": str(port)})
+        try:
+            until(lambda: not is_free(port))
+            shell.type(f"{shlex.join([*COMMAND, 'up'])}; echo status=$?\n")
+            shell.see("[u]se it as it is, [f]ree it or [q]uit")
+            shell.type("u\n")
+            shell.see("q quit")
+            assert httpx.get(f"http://localhost:{public}/page").text == "byhand /page"
+            client = Client(tmp_path)
+            [api] = client.get("/api/status")["services"]
+            assert (api["state"], api["pid"], api["url"]) == ("ready", None, f"http://localhost:{port}")
+            assert "not started by devproxy" in api["message"]
+            for verb in ("stop", "restart"):
+                with pytest.raises(
+                    DevproxyError, match=f"devproxy did not start api, but uses what listened on port {port}"
+                ):
+                    client.post(f"/api/services/api/{verb}")
+            why = client.get("/api/services/api/why")
+            assert [one["command"] for one in why["advice"]] == [f"devproxy kill-port {port}", "devproxy reload"]
+            assert client.post("/api/session/reload")["started"] == []  # it is still there
+            hand.kill()
+            hand.wait()
+            [api] = client.get("/api/status")["services"]
+            assert (api["state"], "devproxy reload does" in api["message"]) == ("failing", True)
+            assert client.post("/api/session/reload")["started"] == ["api"]
+            until(lambda: httpx.get(f"http://localhost:{public}/page").text == "api /page")
+            assert client.post("/api/session/reload")["started"] == []  # what listens there now is ours
+            assert client.get("/api/services/api")["pid"] is not None
+        finally:
+            hand.kill()
+            hand.wait()
+        shell.type("q")
+        shell.see("status=0")

@@ -5,6 +5,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -197,7 +198,7 @@ def test_not_even_yes_ends_what_devproxy_runs_in(root: Path) -> None:
         assert given not in (None, port)
 
 
-@pytest.mark.parametrize("answer", ["free", "another", "quit"])
+@pytest.mark.parametrize("answer", ["free", "use", "another", "quit"])
 def test_on_a_terminal_the_user_is_asked_and_obeyed(root: Path, hold: Hold, answer: Choice) -> None:
     port = free_port()
     neighbour = hold(port)
@@ -212,7 +213,11 @@ def test_on_a_terminal_the_user_is_asked_and_obeyed(root: Path, hold: Hold, answ
         with pytest.raises(PortHeld):
             claiming(api(root, port))
     else:
-        assert (claiming(api(root, port)) == port) == (answer == "free")
+        given = claiming(api(root, port))
+        assert (given == port, given is None) == (answer == "free", answer == "use")
+        assert {name: used.url for name, used in claiming.claims.used.items()} == (
+            {"api": f"http://localhost:{port}"} if given is None else {}
+        )
     assert asked == [("api", port, True)]
     assert (neighbour.poll() is None) == (answer != "free")
 
@@ -221,9 +226,23 @@ def test_nobody_is_asked_any_more_once_the_terminal_shows_the_session(root: Path
     port = free_port()
     hold(port)
     claiming = Claiming(root, manners=Manners(ask=lambda *_: pytest.fail("asked")))
-    claiming.claims.ask_no_more()
+    claiming.claims.claim_all([])
     with pytest.raises(PortHeld):
         claiming(api(root, port))
+
+
+def test_an_optional_service_is_asked_about_with_the_others_and_stops_nobody(root: Path, hold: Hold) -> None:
+    port = free_port()
+    hold(port)
+    optional = replace(api(root, port), optional=True)
+    claims = Claiming(root, manners=Manners(ask=lambda *_: "quit")).claims
+    claims.claim_all([optional])
+    assert not claims.used
+    claims = Claiming(root, manners=Manners(ask=lambda *_: "use")).claims
+    claims.claim_all([optional])
+    assert claims.used["api"].port == port
+    claims.adopt([optional], [])  # declared anew, as one that is to be started
+    assert not claims.used
 
 
 def test_after_its_own_child_a_port_is_waited_for(root: Path, hold: Hold, monkeypatch: pytest.MonkeyPatch) -> None:

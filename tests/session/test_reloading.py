@@ -160,6 +160,21 @@ def test_without_a_config_the_project_is_looked_at_again(tmp_path: Path, devprox
     session.wait_for("devproxy.toml changed: `devproxy reload` restarts ")
 
 
+def test_a_session_that_ran_nothing_gets_its_first_service_and_loses_its_last(tmp_path: Path, devproxy: Start) -> None:
+    (tmp_path / "index.html").write_text("<p>static</p>")
+    site = '[services.web]\nkind = "static"\nstatic = "."\n'
+    write_config(tmp_path, site)
+    session = devproxy(tmp_path).wait_ready()
+    api = '[services.api]\nkind = "backend"\ncommand = "exec {python} server.py api"\nport = "auto"\n'
+    for _ in range(2):
+        write_config(tmp_path, site + api)
+        assert reload(session)["started"] == ["api"]
+        until(lambda: session.services()["api"]["state"] == "ready")
+        write_config(tmp_path, site)
+        assert reload(session)["stopped"] == ["api"]
+        until(lambda: len(session.descendants()) == 1)  # the guard
+
+
 def test_a_session_that_is_ending_takes_no_other_config(tmp_path: Path, devproxy: Start) -> None:
     """It would start services behind the back of who stops them."""
     stays = '[services.stays]\nkind = "worker"\ncommand = "exec {python} stubborn.py"\nstop = { grace_seconds = 60 }\n'
