@@ -8,7 +8,7 @@ records   Record and Chunk                                           levels    h
 segments  files of one service, rotated and healed                   index     where in them which lines are
 tracebacks  which lines are one error                                timestamps  the time that a line itself gives
 query     reading them back                                          stream    the event stream of api/logs/stream
-stored    chunks that the ring has lost, from the files              tail      files that programs log into
-printed   waiting for a line
+stored    chunks that the ring has lost, from the files              newest    the last that a filter takes
+tail      files that programs log into                               printed   waiting for a line
 marks     starts, readiness and saves, to count lines from           moments   when people say "since"
 """

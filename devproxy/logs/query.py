@@ -21,13 +21,13 @@ from devproxy.logs import index, marks
 from devproxy.logs.index import Entry
 from devproxy.logs.levels import NAMES, at_least
 from devproxy.logs.moments import parse_moment
+from devproxy.logs.newest import SETTLED_US, newest
 from devproxy.logs.records import LEVELS, Record, is_of, records_of
 from devproxy.logs.tracebacks import Grouper, Levels, joined
 
 Position = tuple[int, int]  # rank of the session, sequence number
 
 CONTEXT = 200  # lines before a cursor that are looked at, lest the rest of a traceback be taken for other lines
-SETTLED_US = 1_000_000  # an error whose last line is older than this has no more of them to come
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,9 +177,9 @@ class Reading:
         ends = [entry for name, numbers in listed.items() if (entry := index.newest(directory, name, numbers))]
         # After `ends`: a session enters its name before it writes, so each of theirs is here.
         self._ranks = {session: rank for rank, session in enumerate(index.sessions(directory))}
-        newest = max(ends, key=self._position, default=None)
-        self._end = self._position(newest) if newest else (-1, 0)
-        self.end_cursor = f"{newest.session}-{newest.last_seq}" if newest else ""
+        last = max(ends, key=self._position, default=None)
+        self._end = self._position(last) if last else (-1, 0)
+        self.end_cursor = self._last_cursor = f"{last.session}-{last.last_seq}" if last else ""
         # Listed anew: a segment begun since may hold lines up to that end.
         self._segments = index.segments(directory)
         self._files: dict[str, tuple[Path, BinaryIO]] = {}
@@ -201,12 +201,14 @@ class Reading:
             return islice(self._forward(), query.limit)
         if query.limit is None:
             return self._forward()
-        if query.level is None:
+        if not query.filters:
             return iter(self._backward(query.limit))
-        return iter(deque(self._forward(), maxlen=query.limit))  # a traceback's level needs the lines before
+        entries = (entry for entry in self._entries(self._wanted(), newest_first=True) if self._covers(entry))
+        return iter(newest(entries, self._filtered, query.limit))
 
     def _forward(self) -> Iterator[Record]:
-        for record in self._grouped() if self._query.level else self._lines():
+        lines = self._lines()
+        for record in self._grouped(lines) if self._query.level else lines:
             if (self._ranks.get(record.session, -1), record.seq) > self._after and self._query.takes(record):
                 yield record
 
@@ -225,10 +227,17 @@ class Reading:
                 for each in self._read(entry):
                     yield replace(each, level=levels.of(each))
 
-    def _grouped(self) -> Iterator[Record]:
-        """The same, each error as one record. An error that is still being printed is left for the next reading."""
+    def _filtered(self, entries: Iterable[Entry]) -> list[Record]:
+        """What the filters take of some entries."""
+        levels = Levels()
+        lines = (replace(each, level=levels.of(each)) for entry in entries for each in self._read(entry))
+        return [each for each in (self._grouped(lines) if self._query.level else lines) if self._query.takes(each)]
+
+    def _grouped(self, lines: Iterable[Record]) -> Iterator[Record]:
+        """Each error as one record. An error that is still being printed is left for the next reading."""
         grouper = Grouper()
-        for record in self._lines():
+        self.end_cursor = self._last_cursor
+        for record in lines:
             yield from map(joined, grouper.feed(record))
         first = grouper.oldest
         if (
@@ -241,16 +250,15 @@ class Reading:
         yield from map(joined, grouper.flush())
 
     def _backward(self, limit: int) -> list[Record]:
-        query, found = self._query, deque[Record]()
+        """The last lines, unfiltered."""
+        found = deque[Record]()
         for entry in self._entries(self._wanted(), newest_first=True):
             if self._covers(entry):
-                found.extendleft(record for record in reversed(self._read(entry)) if query.takes(record))
+                found.extendleft(reversed(self._read(entry)))
             if len(found) >= limit:
                 break
         levels = Levels()
-        if query.grep is None:
-            found = deque(replace(record, level=levels.of(record)) for record in found)
-        return list(found)[-limit:]
+        return [replace(record, level=levels.of(record)) for record in found][-limit:]
 
     def _wanted(self) -> Sequence[str]:
         wanted = self._query.services

@@ -3,12 +3,13 @@
 import re
 import time
 from base64 import b64decode, b64encode
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
 LEVELS = ("debug", "info", "warning", "error", "critical")  # ascending
+PART_LINES = 200
 SGR = re.compile("\x1b\\[[0-9;:]*m")  # the only escapes that the filter lets through
 
 
@@ -138,6 +139,17 @@ def records_of(chunk: Chunk, session: str = "") -> list[Record]:
 def is_of(service: str, names: Collection[str]) -> bool:
     """Whether a service is one of those that were named, or an instance of one: "worker" names worker.1 too."""
     return service in names or service.partition(".")[0] in names
+
+
+def parts(chunk: Chunk) -> Iterator[Chunk]:
+    """A chunk as some of at most PART_LINES: no more is to be looked at in one turn of the loop."""
+    start = seen = 0
+    while seen < chunk.count:
+        count, end = min(PART_LINES, chunk.count - seen), start
+        for _ in range(count):
+            end = chunk.data.index(b"\n", end) + 1
+        yield replace(chunk, first_seq=chunk.first_seq + seen, count=count, data=chunk.data[start:end])
+        start, seen = end, seen + count
 
 
 def trim(chunk: Chunk, count: int) -> Chunk:

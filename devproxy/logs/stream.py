@@ -12,14 +12,19 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 from typing import Final
 
 from devproxy import sse
 from devproxy.hub.topic import Subscriber, TopicClosed
 from devproxy.logs import index
 from devproxy.logs.log import Log
-from devproxy.logs.query import CONTEXT, SETTLED_US, Query, parse_cursor, read_page
-from devproxy.logs.records import Chunk, Record, is_of, records_of
+from devproxy.logs.newest import SETTLED_US
+from devproxy.logs.newest import newest as newest_of
+from devproxy.logs.query import CONTEXT, Query, parse_cursor, read_page
+from devproxy.logs.records import PART_LINES, Chunk, Record, is_of, parts, records_of
+from devproxy.logs.stored import stored_newest_first
 from devproxy.logs.tracebacks import Grouper, Levels, joined
 
 EVERYTHING: Final = Query()
@@ -28,7 +33,7 @@ MAX_BACKLOG: Final = 10_000
 HEARTBEAT_SECONDS: Final = 15.0
 RETRY_MS: Final = 1000
 PAGE: Final = 5000  # lines read from the files in one piece, in a thread
-PIECE_BYTES: Final = 64 * 1024  # about what is sent at once, and made in one turn of the loop
+PIECE_BYTES: Final = 64 * 1024  # about what is sent at once
 SHARED_BYTES: Final = 4 * 1024 * 1024
 QUIET_SECONDS: Final = SETTLED_US / 1_000_000  # an error is complete when its service has printed nothing for so long
 
@@ -85,7 +90,6 @@ async def stream(
     Args:
         query: which lines: its services (which need not exist yet), grep, invert and level. With a level, an error of
             several lines is one record, sent when it is complete.
-        backlog: with a grep or a level, as many as the ring holds.
         follow: False: end after the backlog.
         last_event_id: the id of the last line that the reader has; then there is no backlog. None, or not ours: as new.
         heartbeat: seconds of silence after which a comment is sent.
@@ -99,6 +103,7 @@ async def stream(
         records, position = await newest(log, query, max(0, min(backlog, MAX_BACKLOG)))
         for piece in pieces(records):
             yield piece
+            await asyncio.sleep(0)  # the others have their turn
     else:
         while (found := await missed(log, query, place)) is not None:
             dropped, records, place = found
@@ -106,6 +111,7 @@ async def stream(
                 yield gap(dropped)
             for piece in pieces(records):
                 yield piece
+                await asyncio.sleep(0)
         position = place[1] if place[0] == log.session_id else 0
     reader = log.topic.subscribe(position)
     try:
@@ -137,17 +143,28 @@ async def newest(log: Log, query: Query, count: int) -> tuple[list[Record], int]
     position = log.topic.last  # nothing is awaited before the ring has been read up to here
     if not query.filters or not count:
         return log.recent(query.services, count), position
-    chunks = [chunk for _, chunk in log.topic.since(log.topic.first - 1)]
-    return await asyncio.to_thread(_newest, chunks, query, log.session_id, count, position)
+    ring = [chunk for _, chunk in log.topic.since(log.topic.first - 1)]
+    return await asyncio.to_thread(_newest, ring, log.directory, query, log.session_id, count, position)
 
 
-def _newest(chunks: list[Chunk], query: Query, session: str, count: int, position: int) -> tuple[list[Record], int]:
-    lines = Lines(query, session)
-    found = deque((record for chunk in chunks for record in lines.take(chunk)), maxlen=count)
-    if (first := lines.open) and time.time_ns() // 1000 - first.time_us < SETTLED_US:
-        return list(found), first.seq - 1
-    found.extend(lines.flush())
-    return list(found), position
+def _newest(
+    ring: list[Chunk], directory: Path | None, query: Query, session: str, count: int, position: int
+) -> tuple[list[Record], int]:
+    """From the ring; what that no longer holds, from the files."""
+    after = position
+
+    def take(chunks: Iterable[Chunk]) -> list[Record]:
+        nonlocal after
+        lines, after = Lines(query, session), position
+        found = [record for chunk in chunks for record in lines.take(chunk)]
+        if (first := lines.open) and time.time_ns() // 1000 - first.time_us < SETTLED_US:
+            after = first.seq - 1
+            return found
+        return found + lines.flush()
+
+    first = ring[0].first_seq if ring else position + 1
+    stored = stored_newest_first(directory, session, first, query.services) if directory else ()
+    return newest_of(chain(reversed(ring), stored), take, count), after
 
 
 async def missed(log: Log, query: Query, place: Place) -> tuple[int, list[Record], Place] | None:
@@ -241,8 +258,8 @@ async def following(reader: Subscriber[Chunk], lines: Lines, heartbeat: float, f
             break
         if batch.gap:
             yield gap(batch.gap)
-        async for part in sized(piece for _, chunk in batch.items for piece in lines.encode(chunk)):
-            yield part
+        async for piece in encoded((chunk for _, chunk in batch.items), lines):
+            yield piece
             due = loop.time() + heartbeat
         if not follow:
             break
@@ -250,19 +267,23 @@ async def following(reader: Subscriber[Chunk], lines: Lines, heartbeat: float, f
         yield rest
 
 
-async def sized(made: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Pieces joined to about PIECE_BYTES, with a turn for the others after each."""
-    parts: list[bytes] = []
-    size = 0
-    for piece in made:
-        parts.append(piece)
-        size += len(piece)
+async def encoded(chunks: Iterable[Chunk], lines: Lines) -> AsyncIterator[bytes]:
+    """The events of chunks, joined to about PIECE_BYTES; the others have their turn after some hundred lines."""
+    made: list[bytes] = []
+    size = looked_at = 0
+    for part in (part for chunk in chunks for part in parts(chunk)):
+        for piece in lines.encode(part):
+            made.append(piece)
+            size += len(piece)
         if size >= PIECE_BYTES:
-            yield b"".join(parts)
-            parts, size = [], 0
+            yield b"".join(made)
+            made, size = [], 0
+        looked_at += part.count
+        if looked_at >= PART_LINES:
+            looked_at = 0
             await asyncio.sleep(0)  # a reader that keeps up leaves the others their turn
-    if parts:
-        yield b"".join(parts)
+    if made:
+        yield b"".join(made)
         await asyncio.sleep(0)
 
 

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from devproxy.logs.records import Chunk, Record, records_of, timestamp, trim
+from devproxy.logs.records import PART_LINES, Chunk, Record, parts, records_of, timestamp, trim
 
 
 def chunk(data: bytes, level: str | None = None) -> Chunk:
@@ -50,3 +52,13 @@ def test_a_timestamp_is_rfc_3339_in_utc(micros: int, text: str):
 def test_a_trimmed_chunk_begins_later():
     rest = trim(chunk(b"a\nb\nc\n"), 2)
     assert (rest.first_seq, rest.count, rest.last_seq, rest.data) == (9, 1, 9, b"c\n")
+
+
+@given(st.lists(st.binary(max_size=3).map(lambda line: line.replace(b"\n", b"")), min_size=1, max_size=700))
+def test_the_parts_of_a_chunk_are_its_lines(lines: list[bytes]):
+    data = b"".join(line + b"\n" for line in lines)
+    chunk = Chunk(7, len(lines), 1, "web", "stdout", data, "info")
+    found = list(parts(chunk))
+    assert b"".join(part.data for part in found) == data
+    assert [record.seq for part in found for record in records_of(part)] == list(range(7, 7 + len(lines)))
+    assert all(0 < part.count == part.data.count(b"\n") <= PART_LINES for part in found)

@@ -298,6 +298,54 @@ def test_a_backlog_can_be_filtered():
     assert seqs(backlog(log, query=Query(level="error"), last_event_id="s-20")) == [22, 25, 28]
 
 
+def test_a_filtered_backlog_comes_from_the_files_too_and_then_from_the_ring(tmp_path: Path):
+    log = Log(tmp_path, "s", SMALL)
+    for number in range(1, 102):
+        log.source("api").feed(b"%s %d\n" % (b"ERROR" if number % 10 == 0 else b"INFO", number))
+    assert log.topic.first == 92
+    assert seqs(backlog(log, query=Query(level="error"), backlog=4)) == [70, 80, 90, 100]
+    assert seqs(backlog(log, query=Query(grep=re.compile("5$")))) == list(range(5, 101, 10))
+    assert seqs(backlog(log, query=Query(("web",), grep=re.compile("5$")))) == []
+    assert seqs(backlog(log, query=Query(level="error"), backlog=1, last_event_id="s-60")) == [70, 80, 90, 100]
+    log.close()
+
+
+def test_an_error_of_the_backlog_is_whole_though_the_ring_has_lost_its_beginning(tmp_path: Path):
+    log = Log(tmp_path, "s", SMALL)
+    for line in TRACEBACK.splitlines(keepends=True):
+        log.source("api").feed(line)
+    log.source("api").feed(b"INFO: next\n")
+    for number in range(7):
+        log.source("web").feed(b"%d\n" % number)
+    assert log.topic.first == 2
+    (error,) = backlog(log, query=Query(level="error"))[:-1]
+    assert (error.id, json.loads(error.data)["lines"]) == ("s-3", 3)
+    log.close()
+
+
+def test_a_chunk_of_many_lines_leaves_the_others_their_turn():
+    async def scenario() -> int:
+        log, turns = Log(None, "s", Logs()), 0
+        log.source("web").feed(b"y\n" * 30_000)
+
+        async def others() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        beside = asyncio.create_task(others())
+        for query in (Query(), Query(grep=re.compile("no"))):
+            async for _ in stream(log, query, follow=False, last_event_id="s-0"):
+                pass
+            assert turns > 100
+            turns = 0
+        beside.cancel()
+        return turns
+
+    run(scenario(), within=40)
+
+
 def test_two_hundred_readers_get_every_line_and_the_encoding_is_shared(monkeypatch: pytest.MonkeyPatch):
     made: list[int] = []
     of = records.records_of
