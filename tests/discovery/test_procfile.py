@@ -1,3 +1,5 @@
+"""Procfiles: what is a line and what is not, ports in steps of 100, which file counts."""
+
 import pytest
 
 LINES = "web: npm run dev\napi: uvicorn main:app --port $PORT\nworker: python work.py\n"

@@ -1,4 +1,8 @@
-"""How a session begins and ends among others: shells, racing commands, open streams."""
+"""How a session begins and ends among others: shells, racing commands, open streams.
+
+`up && more` after Ctrl-C, two `up`s at the same instant, `down` during the start, a server that waits for its event
+streams, descriptors and locks that no child inherits.
+"""
 
 import os
 import signal

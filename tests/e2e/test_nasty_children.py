@@ -1,4 +1,8 @@
-"""A session of the nastiest children at once, and every way for it to die: nothing of them is left."""
+"""A session of the nastiest children at once, and every way for it to die: nothing of them is left.
+
+Deaf to SIGTERM, daemons by a double fork, setsid and setpgid, forking without end, holding the pty open, closed
+descriptors, stopped, a cleaned environment; by Ctrl-C, SIGTERM, SIGHUP, `down`, and SIGKILL of devproxy and its guard.
+"""
 
 import contextlib
 import signal

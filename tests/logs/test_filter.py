@@ -1,3 +1,8 @@
+"""A child's bytes as lines: clear screen, spinners and progress bars, colours, invalid UTF-8, very long lines.
+
+Unterminated escapes stay bounded, and no sequence reaches the terminal of who reads (CWE-150).
+"""
+
 import re
 from itertools import pairwise
 

@@ -1,3 +1,5 @@
+"""Parents, descendants and process groups: orphans that init or a subreaper adopts, zombies, circles."""
+
 import os
 import signal
 

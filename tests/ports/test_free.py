@@ -1,3 +1,8 @@
+"""Freeing a port: SIGTERM to the right process (the reloader's parent, not its worker), grace, SIGKILL, then bind it.
+
+IPv4, IPv6-only, dual-stack, SO_REUSEPORT and pre-forked holders; deaf, suspended and recycled ones; never a client.
+"""
+
 import json
 import os
 import signal

@@ -1,3 +1,5 @@
+"""Who holds a port: the facts that a person would recognise it by."""
+
 import os
 import subprocess
 from pathlib import Path

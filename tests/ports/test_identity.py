@@ -1,3 +1,5 @@
+"""Recycled pids: a process is its pid, its creation time and the boot; zombies are dead."""
+
 import os
 import signal
 from dataclasses import replace

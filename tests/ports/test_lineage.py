@@ -1,3 +1,5 @@
+"""Whom to end for a port: a reloader or `npm run` with its worker, one of concurrently's services alone, no ancestor of ours."""
+
 from dataclasses import replace
 from pathlib import Path
 

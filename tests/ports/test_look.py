@@ -1,3 +1,8 @@
+"""Every verdict by a real holder: orphans, worktrees, recorded children, neighbours, strangers, ourselves.
+
+And what holds nothing: clients, UDP, TIME_WAIT, a local end of somebody's connection, a holder that exits as we look.
+"""
+
 import os
 import signal
 import socket

@@ -1,3 +1,5 @@
+"""Is a port free? Both families, EADDRINUSE of any kind of listener, TIME_WAIT not mistaken for one (SO_REUSEADDR)."""
+
 import socket
 import subprocess
 import sys

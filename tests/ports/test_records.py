@@ -1,3 +1,5 @@
+"""The record of children: survives truncation, any other JSON and later versions."""
+
 import json
 import stat
 import tempfile

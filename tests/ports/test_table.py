@@ -1,3 +1,5 @@
+"""Who listens, without lsof and ss: LISTEN sockets only, workers that share one, other states never."""
+
 import os
 import socket
 

@@ -1,3 +1,5 @@
+"""May a holder be ended? Orphans, recycled pids, other boots, recorded groups, containers, other users, ancestors."""
+
 from dataclasses import replace
 from pathlib import Path
 

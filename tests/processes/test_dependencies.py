@@ -1,4 +1,7 @@
-"""Who waits for whom, what brings what, and how a failure is passed on: chains, rhombs, one for many."""
+"""Who waits for whom, what brings what, and how a failure is passed on: chains, rhombs, one for many.
+
+A ready line that never comes, a restart or a stop while a dependency is pending, dependents that run on (no cascade).
+"""
 
 import asyncio
 import signal

@@ -1,4 +1,8 @@
-"""A service that became ready and stopped serving: failing, with the reason; and ready again when it serves."""
+"""A service that became ready and stopped serving: failing, with the reason; and ready again when it serves.
+
+Reloaders that outlive their worker (uvicorn --reload, node --watch, Django's runserver), pre-forked and SO_REUSEPORT
+workers of which one dies.
+"""
 
 import os
 import signal

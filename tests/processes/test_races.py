@@ -1,4 +1,8 @@
-"""Races and repetitions: what must hold however often and however closely it is asked for."""
+"""Races and repetitions: what must hold however often and however closely it is asked for.
+
+A start during a slow stop, concurrent restarts, a stop that cancels a restart, 20 restarts without a leak, stop and
+start with the port in TIME_WAIT, a wall clock that is set.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Who has exited, and how."""
+"""Who has exited, and how: no exit is lost, no zombie left, also of orphans that we adopt."""
 
 import asyncio
 import os

@@ -18,6 +18,7 @@ from devproxy.paths import make_state_dir
 from devproxy.ports import identity, records
 from devproxy.ports.probe import is_free
 from devproxy.ports.records import ChildRecord
+from devproxy.processes import liveness
 from tests.processes.stage import LISTEN, PARENT, STAY, Stage, play, python, spec
 from tests.support import auntil, free_port, run, until
 from tests.support.devproxy import is_alive
@@ -66,7 +67,11 @@ def test_one_that_never_stops_printing_keeps_us_from_nobody_else(tmp_path: Path)
         stage.supervisor.ask_stop("chatty")
         await stage.state("stopped", "chatty")
 
-    play(scene, spec(tmp_path, "yes chatter", "chatty"), spec(tmp_path, f"{WAIT_FOR_FILE} true", "other"))
+    play(
+        scene,
+        spec(tmp_path, "yes chatter >&2", "chatty", stderr="separate"),
+        spec(tmp_path, f"{WAIT_FOR_FILE} true", "other"),
+    )
 
 
 def test_its_last_words_are_in_the_log_before_it_is_said_to_have_crashed(tmp_path: Path) -> None:
@@ -185,7 +190,9 @@ def test_one_that_is_late_is_failing_with_the_reason_and_ready_when_it_comes(tmp
     play(scene, spec(tmp_path, f"{WAIT_FOR_FILE} echo up; sleep 600", ready=ready))
 
 
-def test_one_that_listens_on_a_unix_socket_only_is_ready_as_it_declares_and_never_failing(tmp_path: Path) -> None:
+def test_one_that_listens_on_a_unix_socket_only_is_ready_as_it_declares_and_never_failing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """There is no address to watch, nor to send requests to; without a declaration, the reason says what was missed."""
     source = """
 import os, signal, socket, sys
@@ -195,6 +202,8 @@ one.listen()
 print("listening", flush=True)
 signal.pause()
 """
+    for name in ("LOOK_SECONDS", "CLOSED_SECONDS"):  # who is watched for a port that it has not is failing at once
+        monkeypatch.setattr(liveness, name, 0.05)
     asks = "import socket; socket.socket(socket.AF_UNIX).connect('asked')"
 
     async def scene(stage: Stage) -> None:
@@ -215,7 +224,13 @@ signal.pause()
             port=free_port(),
             ready=Ready(command=f'{sys.executable} -c "{asks}"'),
         ),
-        spec(tmp_path, python(source, "silent"), "silent", port=free_port(), ready=Ready(timeout_seconds=0.5)),
+        spec(
+            tmp_path,
+            python(source, "silent"),
+            "silent",
+            port=free_port(),
+            ready=Ready(timeout_seconds=1),
+        ),
     )
     assert ("told", "failing") not in stage.states
 

@@ -1,4 +1,4 @@
-"""What an earlier session's record allows the next one to end, and nothing else."""
+"""What an earlier session's record allows the next one to end, and nothing else: no recycled pid, no other boot."""
 
 import os
 import signal
