@@ -87,8 +87,8 @@ def reload(
 ) -> None:
     """Apply the edited config to the running session.
 
-    Restarts only the services whose declaration changed, starts those that are new, stops those that are
-    gone; routes and the like count for every request from then on. Without a config the project is looked at
+    Restarts only the services whose declaration or .env files changed, starts those that are new, stops those that
+    are gone; routes and the like count for every request from then on. Without a config the project is looked at
     again. Returns when what was started is ready; exit status 2 when the config is wrong: then nothing has changed.
 
     Examples:

@@ -49,6 +49,14 @@ class Changes:
             swaps=(*sorted(quiet), *(name for name in self.swaps if name not in others)),
         )
 
+    def restarting(self, names: Collection[str]) -> "Changes":
+        """With these among the restarts: services that are declared as before, but would be given something else."""
+        listed = {*self.restarts, *self.starts, *self.stops}
+        more = tuple(name for name in names if name not in listed)
+        return replace(
+            self, restarts=self.restarts + more, swaps=tuple(name for name in self.swaps if name not in more)
+        )
+
 
 def compare(before: Config, after: Config) -> Changes:
     """What is to be done in a session of `before`, so that it is one of `after`."""

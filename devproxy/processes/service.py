@@ -121,6 +121,12 @@ class Service:
         """What its next child would get. Raises: ConfigError: a `.env` file is broken."""
         return self._around.starter.environment(self.spec, self.port)
 
+    def is_outdated(self) -> bool:
+        """Whether its next child would get another environment than the one that runs. Raises: ConfigError."""
+        if self.child is None or self.environment is None:
+            return False
+        return self.environment.values != self.next_environment().values
+
     def prepare(self, early: Started | DevproxyError) -> None:
         """It was started before there was a loop, or could not be; `run` takes over from here."""
         self._early = early

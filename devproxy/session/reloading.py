@@ -4,13 +4,13 @@ One task does both, one after the other: a reload never meets another one half-w
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from devproxy.config.changes import LATER, Changes, compare
 from devproxy.config.model import Config
-from devproxy.config.root import FILE, has_config
 from devproxy.errors import DevproxyError, NoSession, UsageError
 from devproxy.session import words
 
@@ -37,12 +37,12 @@ class Reloading:
     def __init__(self, session: "Session", reread: Callable[[], Project] | None) -> None:
         self._session = session
         self._reread = reread
-        self._inbox: asyncio.Queue[asyncio.Future[Changes] | None] = asyncio.Queue()
+        self._inbox: asyncio.Queue[asyncio.Future[Changes] | frozenset[str]] = asyncio.Queue()
         self._said = ""
 
-    def edited(self) -> None:
-        """The config's file was saved, came or went."""
-        self._inbox.put_nowait(None)
+    def edited(self, paths: frozenset[str]) -> None:
+        """Files of the config were saved, came or went."""
+        self._inbox.put_nowait(paths)
 
     async def reload(self) -> Changes:
         """Read the project anew and begin to change what differs; return what that is.
@@ -56,45 +56,51 @@ class Reloading:
     async def run(self) -> None:
         """Handle edits and requests until cancelled."""
         while True:
-            answer = await self._inbox.get()
-            if answer is None:
-                await self._look()
+            told = await self._inbox.get()
+            if isinstance(told, frozenset):
+                if self._reread is not None:
+                    await self._look(self._reread, told)
             elif self._reread is None:
-                answer.set_exception(UsageError("this session has no config: its command line says all"))
+                told.set_exception(UsageError("this session has no config: its command line says all"))
             else:
-                await self._reload(self._reread, answer)
+                await self._reload(self._reread, told)
 
-    async def _look(self) -> None:
+    async def _look(self, reread: Callable[[], Project], paths: frozenset[str]) -> None:
         """Say what a reload would do now."""
         config = self._session.config
-        if self._reread is None or (config.source is None and not has_config(config.root)):
-            return
+        file = words.listed(tuple(sorted(os.path.relpath(path, config.root) for path in paths)))
         try:
-            project = await asyncio.to_thread(self._reread)
+            project, outdated = await self._read(reread)
         except DevproxyError as error:
-            self._say(words.invalid_words(self._file(), error.message), "error")
+            self._say(words.invalid_words(file, error.message), "error")
             return
-        changes = compare(config, project.config)
-        self._say(words.edit_words(self._file(), changes) or (self._said and words.undone_words(self._file())))
+        changes = compare(config, project.config).restarting(outdated)
+        self._say(words.edit_words(file, changes) or (self._said and words.undone_words(file)))
+
+    async def _read(self, reread: Callable[[], Project]) -> tuple[Project, list[str]]:
+        """The project as it is now, and the services that would be given another environment."""
+        services = tuple(self._session.supervisor.services.values())
+
+        def read() -> tuple[Project, list[str]]:
+            return reread(), [service.spec.name for service in services if service.is_outdated()]
+
+        return await asyncio.to_thread(read)
 
     async def _reload(self, reread: Callable[[], Project], answer: "asyncio.Future[Changes]") -> None:
         try:
-            project = await asyncio.to_thread(reread)
+            project, outdated = await self._read(reread)
             if self._session.is_ending:
                 raise NoSession("the session is just ending")
-            changes = self._session.adopt(project)
+            changes = self._session.adopt(project, outdated)
         except DevproxyError as error:
             if not answer.done():
                 answer.set_exception(error)
             return
         self._said = ""
-        self._session.log.say(words.reload_words(self._file(), changes))
+        source = self._session.config.source
+        self._session.log.say(words.reload_words(source.name if source is not None else "the project", changes))
         if not answer.done():
             answer.set_result(changes)
-
-    def _file(self) -> str:
-        source = self._session.config.source
-        return source.name if source is not None else FILE
 
     def _say(self, sentence: str, level: str = "warning") -> None:
         """Once: editors write more than once, and to save again changes nothing."""

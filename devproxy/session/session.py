@@ -12,7 +12,7 @@ import gc
 import os
 import signal
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -149,14 +149,16 @@ class Session:
             found.append(service or Service(declared, self._surroundings, listens=listens))
         return found
 
-    def adopt(self, project: Project) -> Changes:
+    def adopt(self, project: Project, outdated: Collection[str]) -> Changes:
         """Begin to be a session of another config; return what that changes.
+
+        Args: outdated: the services that are to begin anew even if they are declared as before.
 
         Every new request goes by it. Processes follow: see Supervisor.adopt.
 
         Raises: DevproxyError: it cannot be; then nothing has changed.
         """
-        changes = compare(self.config, project.config)
+        changes = compare(self.config, project.config).restarting(outdated)
         config = running_config(self.config, project.config)
         selection = self._launch.select(config)
         self._backends.adopt(config)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from devproxy.config.model import Config
 from devproxy.config.root import FILE, PYPROJECT
+from devproxy.discovery.procfile import NAMES as PROCFILES
 from devproxy.session.backends import prefix_of
 
 if TYPE_CHECKING:
@@ -21,7 +22,8 @@ SAVE_QUIET_MS: Final = 30
 EDIT_QUIET_MS: Final = 200
 """Nobody waits for a changed config; looking for it this seldom costs an idle session nothing."""
 
-CONFIGS: Final = (f"{{{FILE},{PYPROJECT}}}",)  # as a glob: a file that editors replace, or that comes later
+CONFIGS: Final = (FILE, PYPROJECT, *PROCFILES)
+"""What a project is read from, by its root: files that editors replace, or that come later."""
 
 ANY_FILE: Final = ("**",)
 """What a service that names no files waits for when it has crashed too often."""
@@ -40,7 +42,8 @@ class Watching:
     """Watches what a config names; `run` is its task, `adopt` gives it another config.
 
     Args: saved: told a service's name and the files of a burst; reload: told what open pages must do; edited:
-    told that the project's config has changed, None if it has none to watch; warn: told why changes are
+    told which files of the project's config have changed, those with variables of services among them, None if it has
+    none to watch; warn: told why changes are
     polled for.
     """
 
@@ -50,7 +53,7 @@ class Watching:
         *,
         saved: Callable[[str, frozenset[str]], None],
         reload: Callable[[dict[str, Any]], None],
-        edited: Callable[[], None] | None,
+        edited: Callable[[frozenset[str]], None] | None,
         warn: Callable[[str], None],
     ) -> None:
         self._config = config
@@ -62,6 +65,8 @@ class Watching:
         self.watcher: Watcher | None = None  # none before something is watched
         self._awaiting: set[str] = set()  # services that wait for a save, whatever they are watched for
         self._subscriptions: dict[str, tuple[Watched, Subscription]] = {}
+        self._env_files: dict[Path, tuple[str, ...]] = {}  # names by folder
+        self._env_subscriptions: list[Subscription] = []
         self._sites: tuple[Site, ...] = ()
         self._sites_tasks: list[asyncio.Task[None]] = []
         self._content: Content | None = None
@@ -70,10 +75,8 @@ class Watching:
         """Watch until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            if (edited := self._edited) is not None:
-                self._running_watcher().add(
-                    self._config.root, CONFIGS, EDIT_QUIET_MS, lambda _: edited(), gitignored=True
-                )
+            if self._edited is not None:
+                self._running_watcher().add(self._config.root, CONFIGS, EDIT_QUIET_MS, self._edited, gitignored=True)
             self.adopt(self._config)
             await asyncio.Event().wait()
 
@@ -83,6 +86,7 @@ class Watching:
         if self._tasks is None:
             return  # `run` will
         self._watch_services()
+        self._watch_env_files(dict(_env_files(config)))
         self._watch_sites(tuple(_sites(config)))
 
     def await_save(self, name: str, *, awaited: bool) -> None:
@@ -109,6 +113,17 @@ class Watching:
                 told = partial(self._saved, name)
                 subscription = self._running_watcher().add(*watched, SAVE_QUIET_MS, told, unless=unless)
                 self._subscriptions[name] = watched, subscription
+
+    def _watch_env_files(self, wanted: dict[Path, tuple[str, ...]]) -> None:
+        if wanted == self._env_files or self._edited is None:
+            return
+        for subscription in self._env_subscriptions:
+            self._running_watcher().remove(subscription)
+        self._env_files = wanted
+        self._env_subscriptions = [
+            self._running_watcher().add(folder, names, EDIT_QUIET_MS, self._edited, gitignored=True)
+            for folder, names in wanted.items()
+        ]
 
     def _watch_sites(self, wanted: tuple[Site, ...]) -> None:
         """All or none anew: they share the name of what is served now."""
@@ -142,6 +157,13 @@ def _watched(config: Config, awaiting: Collection[str]) -> "Iterator[tuple[str, 
     for declared in config.services:
         if declared.command is not None and (declared.watch or declared.name in awaiting):
             yield declared.name, (declared.dir, declared.watch or ANY_FILE)
+
+
+def _env_files(config: Config) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    """The files that services are given variables from."""
+    files = {file for declared in config.services if declared.command is not None for file in declared.env_files}
+    for folder in {file.parent for file in files}:
+        yield folder, tuple(sorted(file.name for file in files if file.parent == folder))
 
 
 def _sites(config: Config) -> Iterator[Site]:

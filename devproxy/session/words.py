@@ -150,12 +150,12 @@ def invalid_words(file: str, problems: str) -> str:
 def _acts(changes: Changes, verbs: tuple[str, str, str, str]) -> str:
     """ "restarts api, starts db and web"."""
     names = (changes.restarts, changes.starts, changes.stops, changes.swaps)
-    return ", ".join(f"{verb} {_listed(some)}" for verb, some in zip(verbs, names, strict=True) if some)
+    return ", ".join(f"{verb} {listed(some)}" for verb, some in zip(verbs, names, strict=True) if some)
 
 
 def _later(changes: Changes) -> list[str]:
     what = "takes effect" if len(changes.later) == 1 else "take effect"
-    return [f"{_listed(changes.later)}: {what} at the next `devproxy up`"] if changes.later else []
+    return [f"{listed(changes.later)}: {what} at the next `devproxy up`"] if changes.later else []
 
 
 def linger_words(seconds: Mapping[str, float]) -> str:
@@ -164,6 +164,6 @@ def linger_words(seconds: Mapping[str, float]) -> str:
     return f"still waiting for {names} (Ctrl-C again: at once)"
 
 
-def _listed(names: tuple[str, ...]) -> str:
+def listed(names: tuple[str, ...]) -> str:
     """ "a", "a and b", "a, b and c"."""
     return " and ".join(filter(None, (", ".join(names[:-1]), names[-1])))

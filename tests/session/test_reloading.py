@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from devproxy.cli.client import Client
-from devproxy.errors import NoSession
+from devproxy.errors import DevproxyError, NoSession
 from tests.support import free_port, until
 from tests.support.devproxy import RunningDevproxy, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
@@ -154,10 +154,35 @@ def test_without_a_config_the_project_is_looked_at_again(tmp_path: Path, devprox
     write_procfile(tmp_path, web="{python} server.py web")
     session = devproxy(tmp_path).wait_ready()
     write_procfile(tmp_path, web="{python} server.py web", api="{python} server.py api")
+    session.wait_for("Procfile.dev changed: `devproxy reload` ")
     assert reload(session)["started"] == ["api"]
     assert httpx.get(f"{session.url}/api/x").text == "api /api/x"
     write_config(tmp_path, CONFIG)  # as `devproxy init` does
     session.wait_for("devproxy.toml changed: `devproxy reload` restarts ")
+
+
+def test_other_variables_for_a_service_are_said_and_a_reload_restarts_just_that_one(
+    tmp_path: Path, devproxy: Start
+) -> None:
+    write_config(tmp_path, CONFIG.replace("server.py api", "server.py $NAME"))
+    (tmp_path / "devproxy.toml").write_text(
+        (tmp_path / "devproxy.toml").read_text().replace('kind = "backend"', 'kind = "backend"\nenv_files = [".env"]')
+    )
+    (tmp_path / ".env").write_text("NAME=one\n")
+    session = devproxy(tmp_path).wait_ready()
+    before = session.services()
+    (tmp_path / ".env").write_text("# the same\nNAME=one\n")
+    (tmp_path / ".env").write_text("NAME=one two\nthree\n= four")
+    session.wait_for(".env changed, and has errors; everything runs on as it was")
+    with pytest.raises(DevproxyError, match=r"\.env:"):
+        reload(session)
+    (tmp_path / ".env").write_text("NAME=other\n")
+    session.wait_for(".env changed: `devproxy reload` restarts api\n")
+    assert session.services() == before
+    assert reload(session)["restarted"] == ["api"]
+    until(lambda: httpx.get(f"{session.url}/api/x").text == "other /api/x")
+    assert session.services()["web"] == before["web"]
+    assert reload(session)["restarted"] == []
 
 
 def test_a_session_that_ran_nothing_gets_its_first_service_and_loses_its_last(tmp_path: Path, devproxy: Start) -> None:
