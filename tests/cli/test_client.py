@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from devproxy.cli import client as module
 from devproxy.cli.client import Client, find_session
 from devproxy.errors import DevproxyError, NoSession, UsageError
 from devproxy.paths import socket_path
@@ -93,12 +92,11 @@ def test_a_stream_that_is_left_closes_its_connection(running: Running) -> None:
         until(lambda: not running.session.live._waiting)
 
 
-def test_a_session_that_hangs_is_told_from_none(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "ANSWER_SECONDS", 0.1)
+def test_a_session_that_hangs_is_told_from_none(project: Path) -> None:
     with socket.socket(socket.AF_UNIX) as silent:
         silent.bind(str(socket_path(project)))
         silent.listen()
-        with Client(project) as client, pytest.raises(DevproxyError) as error:
+        with Client(project, answer_seconds=0.1) as client, pytest.raises(DevproxyError) as error:
             client.get("/health")
     assert not isinstance(error.value, NoSession)
     assert "does not answer" in error.value.message

@@ -5,7 +5,6 @@ import os
 import re
 import signal
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,6 +20,8 @@ from devproxy.logs.query import parse_query
 from devproxy.logs.stream import stream
 from devproxy.paths import make_state_dir, socket_path
 from tests.support import until
+from tests.support.devproxy import COMMAND
+from tests.support.in_process import in_process
 
 
 @pytest.fixture
@@ -43,11 +44,11 @@ def log(root: Path) -> Iterator[Log]:
 
 
 def command(root: Path, *words: str) -> list[str]:
-    return [sys.executable, "-m", "devproxy", "logs", "-C", str(root), *words]
+    return [*COMMAND, "logs", "-C", str(root), *words]
 
 
 def logs(root: Path, *words: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(command(root, *words), capture_output=True, text=True, timeout=30)
+    return in_process(["logs", "-C", str(root), *words])
 
 
 class Session:

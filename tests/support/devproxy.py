@@ -17,6 +17,7 @@ import psutil
 
 from devproxy.cli.client import Client
 from tests.support import free_port, until
+from tests.support.in_process import in_process
 
 COMMAND = (sys.executable, "-m", "devproxy")
 
@@ -92,9 +93,7 @@ class RunningDevproxy:
 
     def run(self, *arguments: str) -> str:
         """Run another devproxy command in the same folder; return its standard output."""
-        done = subprocess.run(
-            [*COMMAND, *arguments], cwd=self.cwd, env=self.env, capture_output=True, text=True, timeout=30
-        )
+        done = in_process(arguments, self.cwd)
         assert done.returncode == 0, f"devproxy {' '.join(arguments)}: {done.returncode}\n{done.stderr}"
         return done.stdout
 
