@@ -3,6 +3,9 @@
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
+from devproxy.config.checkout import checkout_of
+from devproxy.config.model import Config
+from devproxy.config.root import default_name
 from devproxy.ports.memory import PUBLIC, Memory
 from devproxy.ports.probe import PortInUse, bind_loopback, choose
 
@@ -49,3 +52,14 @@ def _candidates(first: int | None, usual: int, memory: Memory) -> Iterator[int]:
     while True:
         yield (port := choose(usual + 1, tried))
         tried.add(port)
+
+
+def urls(config: Config, origin: str, port: int) -> list[str]:
+    """Where a session can be seen: the origin, and a name that only this branch has (and cookies of its own)."""
+    from devproxy.hosts import branch_host  # the first children do not wait for it
+
+    checkout, name = checkout_of(config.root), config.name
+    if checkout.primary is not None and name == default_name(config.root):
+        name = default_name(checkout.primary)  # the project's, not that of the worktree's folder
+    branch = branch_host(checkout.branch, name)
+    return [origin, f"http://{branch}:{port}"] if branch else [origin]

@@ -65,7 +65,7 @@ class Place:
         self.socket.unlink(missing_ok=True)
 
     def announce(self, facts: dict[str, Any]) -> None:
-        """Write session.json: for scripts, and for people who look."""
+        """Write session.json: for scripts, and for people who look. Raises: OSError."""
         path = self.state / SESSION_FILE
         fresh = path.with_suffix(".new")
         fresh.touch(mode=0o600)

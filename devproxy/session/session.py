@@ -8,32 +8,23 @@ Parts of one rank meet here: each is handed a function of another, or hears of i
 """
 
 import asyncio
-import gc
-import os
 import signal
-import time
 from collections.abc import Callable, Collection, Coroutine, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 from devproxy.config.changes import Changes, compare
-from devproxy.config.checkout import checkout_of
 from devproxy.config.elsewhere import Used
 from devproxy.config.model import Config
 from devproxy.config.model import Service as Declared
-from devproxy.config.root import default_name
 from devproxy.control.access import Keys
 from devproxy.errors import DevproxyError, ServiceFailed
-from devproxy.events import Event, Reloaded, Saved, StateChanged
 from devproxy.gateway.gateway import Gateway
 from devproxy.gateway.mount import Mount
-from devproxy.hosts import AllowedHosts, branch_host
-from devproxy.hub.topic import Topic
+from devproxy.hosts import AllowedHosts
 from devproxy.logs.printed import printed
 from devproxy.logs.records import Record
-from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.beside import Beside, environment_beside
 from devproxy.processes.ending import end_adopted
 from devproxy.processes.lifecycle import Life
@@ -41,33 +32,19 @@ from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service
 from devproxy.processes.supervisor import RESTING, Supervisor
 from devproxy.processes.surroundings import Surroundings
-from devproxy.proxy.balance import BEST_FIRST
-from devproxy.proxy.exchange import Failure
-from devproxy.proxy.failures import Outage
 from devproxy.proxy.routes import RouteTable
-from devproxy.session import outages, words
+from devproxy.session import words
 from devproxy.session.backends import Backends
+from devproxy.session.failures import LAST_LINES, outage_of
+from devproxy.session.front import urls
 from devproxy.session.launch import ENDING_SIGNALS, Launch, log_files
+from devproxy.session.news import News
 from devproxy.session.reloading import Project, Reloading, running_config
-from devproxy.session.view import SessionView
+from devproxy.session.view import SessionView, control_app
 from devproxy.session.watching import Watching
-
-if TYPE_CHECKING:
-    from devproxy.gateway.asgi import Application
 
 GATEWAY_GRACE_SECONDS: Final = 2.0
 BESIDE_GRACE_SECONDS: Final = 5.0
-LAST_LINES: Final = 200
-"""How far back in a service's lines a traceback, or what it died of, is looked for."""
-
-SHOWN_PATHS: Final = 100
-"""At most so many files are named in the event of a save."""
-
-RING_EVENTS: Final = 2000
-
-SAVE_QUIET_SECONDS: Final = 0.1
-"""About how long after a save it is told: the kernel's events are collected, then a quiet moment is waited for."""
-
 LINGER_SECONDS: Final = 1.0
 """Who has not ended so long after it was asked to (twice as long at most) is named."""
 
@@ -89,8 +66,8 @@ class Session:
         self.port = launch.port
         self.origin = launch.origin
         self.keys = Keys()
-        self.events: Topic[Event] = Topic(RING_EVENTS)
-        self.live: Topic[dict[str, Any]] = Topic(RING_EVENTS)
+        self._news = News(self.log, self.config.root)
+        self.events, self.live = self._news.events, self._news.live
         self.ended_by: signal.Signals | None = None
         self.failure: DevproxyError | None = None  # why it ended by itself
         self.routes = RouteTable(self.config.routes)
@@ -104,7 +81,7 @@ class Session:
         self._watching = Watching(
             self.config,
             saved=self._saved,
-            reload=self._reload,
+            reload=self._news.reloaded,
             edited=self.reloading.edited if reread is not None else None,
             warn=lambda sentence: self.log.say(sentence, level="warning"),
         )
@@ -124,13 +101,13 @@ class Session:
         self.supervisor = Supervisor(self._services(self.config, {}), launch.selection)
         self.supervisor.prepare(launch.children)
         self.view = SessionView(self)
-        self._control = Mount(self._control_app)
+        self._control = Mount(partial(control_app, self.view))
         self._gateway = Gateway(
             name=self.config.name,
             routes=self.routes,
             backends=self._backends.by_name,
             control=self._control,
-            describe=self._describe,
+            describe=partial(outage_of, self),
             hold=self.config.hold,
             allowed_hosts=AllowedHosts(self.config.allowed_hosts),
             trusted_proxies=self.config.trusted_proxies,
@@ -201,7 +178,7 @@ class Session:
                 await self._gateway.listen(self._launch.sockets)
                 await self._gateway.listen_locally(str(self.place.socket))
                 self.place.socket.chmod(0o600)
-                self.place.announce({"url": self.origin, "name": self.config.name, "started": self.started})
+                self._announce()
                 running.append(tasks.create_task(self._watching.run()))
                 running.append(tasks.create_task(self._launch.log_files.run()))
                 running.append(tasks.create_task(self.reloading.run()))
@@ -218,13 +195,12 @@ class Session:
             self._launch.leases.close()
             self.log.close()
 
-    def _control_app(self) -> "Application":
-        from devproxy.control.app import create_app
-
-        app: Application = create_app(self.view)
-        # All that is there now stays. To look through it for garbage stopped the loop for 35 ms each time (2026-11).
-        gc.freeze()
-        return app
+    def _announce(self) -> None:
+        try:
+            self.place.announce({"url": self.origin, "name": self.config.name, "started": self.started})
+        except OSError as error:  # a full disk is no reason to run nothing
+            what = f"{self.place.state} cannot be written ({error.strerror}): devproxy ls will not list this session"
+            self.log.say(what, level="warning")
 
     def end(self, number: signal.Signals | None = None) -> None:
         """Begin to stop everything; the second time, end the grace periods."""
@@ -261,12 +237,8 @@ class Session:
 
     @property
     def urls(self) -> list[str]:
-        """Where it can be seen: the origin, and a name that only this branch has (and cookies of its own)."""
-        checkout, name = checkout_of(self.config.root), self.config.name
-        if checkout.primary is not None and name == default_name(self.config.root):
-            name = default_name(checkout.primary)  # the project's, not that of the worktree's folder
-        branch = branch_host(checkout.branch, name)
-        return [self.origin, f"http://{branch}:{self.port}"] if branch else [self.origin]
+        """Where it can be seen."""
+        return urls(self.config, self.origin, self.port)
 
     @property
     def used(self) -> Mapping[str, Used]:
@@ -289,8 +261,7 @@ class Session:
             telling.cancel()
         await end_adopted(self._reaper.is_watched)
         self._launch.log_files.finish()
-        self.events.close()
-        self.live.close()
+        self._news.close()
         self.log.say("stopped")
         self.log.topic.close()
         await self._gateway.close(grace=GATEWAY_GRACE_SECONDS)
@@ -318,12 +289,7 @@ class Session:
         if life.state in RESTING:
             self._launch.claims.release(name)
         if life.state != before.state:
-            self._happened(StateChanged(name, life.state, before.state, time.time()))
-            if life.state == "ready":
-                self.log.marks.add("ready", name)
-                self._tell_pages("ready", service=service.spec.group)
-            elif before.state == "ready":
-                self._tell_pages("down", service=service.spec.group, state=life.state)
+            self._news.state_changed(name, service.spec.group, before.state, life.state)
         if before.alive and self.supervisor.is_required(name) and (missing := service.missing) is not None:
             self._fail(missing)
         if self.options.exit_on_failure and life.state == "crashed" and self.supervisor.is_required(name):
@@ -364,60 +330,19 @@ class Session:
         name = service.spec.name
         self.log.say(f"{name} waits for input: devproxy attach {name}", level="warning")
 
-    def _happened(self, event: Event) -> None:
-        if not self.events.closed:  # at the very end nobody listens any more
-            self.events.publish(event)
-
     def _tell_in(self, loop: asyncio.AbstractEventLoop) -> Callable[[str], None]:
         def tell(text: str) -> None:
             loop.call_soon_threadsafe(partial(self.log.say, text))
 
         return tell
 
-    def _tell_pages(self, event: str, **facts: Any) -> None:
-        if not self.live.closed:
-            self.live.publish({"event": event, **facts})
+    def _saved(self, name: str, paths: frozenset[str]) -> None:
+        self._news.saved(name, paths)
+        self.supervisor.saved(name)
 
     def _lines(self, name: str, after: int) -> list[Record]:
         """The last lines of a service, after the log's line of this number."""
         return [record for record in self.log.last_lines(name, LAST_LINES) if record.seq > after]
-
-    def _describe(self, name: str, failure: Failure) -> Outage:
-        service = self._spokesman(name)
-        if service is None:
-            url = next((declared.url for declared in self.config.services if declared.name == name), None)
-            return outages.describe(failure, service=name, life=None, port=None, url=url or name)
-        own = service.spec.name
-        records = self.log.last_lines(own, outages.LINES)
-        return outages.describe(
-            failure,
-            service=name,
-            life=service.life,
-            port=service.port,
-            waits_for=words.waits_words(self.supervisor.waits_for(own)),
-            lines=[record.text for record in records],
-            traceback=[record.text for record in last_traceback(self.log.last_lines(own, LAST_LINES))],
-        )
-
-    def _spokesman(self, name: str) -> Service | None:
-        """The service of that name; of several instances, the one by whose state they are judged."""
-        services = [self.supervisor.services[one] for one in self.supervisor.named(name)]
-        return min(services, key=lambda service: BEST_FIRST.index(service.life.state), default=None)
-
-    # -- files
-
-    def _saved(self, name: str, paths: frozenset[str]) -> None:
-        # Of 20,000 (a checkout), sorting all would stop the loop for half a second.
-        shown = sorted(os.path.relpath(path, self.config.root) for path in islice(paths, SHOWN_PATHS))
-        self.log.say(f"{name}: {shown[0]}{f' and {len(paths) - 1} more' if len(paths) > 1 else ''} saved")
-        self.log.marks.add("save", name, time.time() - SAVE_QUIET_SECONDS)
-        self._happened(Saved(tuple(shown), (name,), time.time()))
-        self.supervisor.saved(name)
-
-    def _reload(self, change: dict[str, Any]) -> None:
-        self._tell_pages("reload", **change)
-        self.log.marks.add("save", "", time.time() - SAVE_QUIET_SECONDS)
-        self._happened(Reloaded(tuple(change.get("paths", ())), time.time()))
 
 
 def _listens(declared: Declared, routed: set[str]) -> bool:

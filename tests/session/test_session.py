@@ -50,6 +50,15 @@ def test_who_looks_finds_the_session_while_it_runs_and_nothing_after(tmp_path: P
     assert not (state_dir(tmp_path) / SESSION_FILE).exists()
 
 
+def test_one_that_cannot_write_down_where_it_is_runs_all_the_same(tmp_path: Path, devproxy: Start) -> None:
+    """A full disk; here a folder stands in its way."""
+    write_config(tmp_path, API)
+    (state_dir(tmp_path) / SESSION_FILE).with_suffix(".new").mkdir(parents=True)
+    session = devproxy(tmp_path).wait_ready()
+    session.wait_for("devproxy ls will not list this session")
+    assert httpx.get(f"{session.url}/x").text == "api /x"
+
+
 def test_its_children_are_on_record_while_they_run(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, API)
     session = devproxy(tmp_path).wait_ready()

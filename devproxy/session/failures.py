@@ -1,0 +1,40 @@
+"""Why a request failed, by what the session knows of its service: gathers the facts of an outage (outages.py)."""
+
+from typing import TYPE_CHECKING, Final
+
+from devproxy.logs.tracebacks import last_traceback
+from devproxy.proxy.balance import BEST_FIRST
+from devproxy.session import outages, words
+
+if TYPE_CHECKING:
+    from devproxy.processes.service import Service
+    from devproxy.proxy.exchange import Failure
+    from devproxy.proxy.failures import Outage
+    from devproxy.session.session import Session
+
+LAST_LINES: Final = 200
+"""How far back in a service's lines a traceback, or what it died of, is looked for."""
+
+
+def outage_of(session: "Session", name: str, failure: "Failure") -> "Outage":
+    """The outage of a backend, for a request that failed."""
+    service = _spokesman(session, name)
+    if service is None:
+        url = next((declared.url for declared in session.config.services if declared.name == name), None)
+        return outages.describe(failure, service=name, life=None, port=None, url=url or name)
+    own = service.spec.name
+    return outages.describe(
+        failure,
+        service=name,
+        life=service.life,
+        port=service.port,
+        waits_for=words.waits_words(session.supervisor.waits_for(own)),
+        lines=[record.text for record in session.log.last_lines(own, outages.LINES)],
+        traceback=[record.text for record in last_traceback(session.log.last_lines(own, LAST_LINES))],
+    )
+
+
+def _spokesman(session: "Session", name: str) -> "Service | None":
+    """The service of that name; of several instances, the one by whose state they are judged."""
+    services = [session.supervisor.services[one] for one in session.supervisor.named(name)]
+    return min(services, key=lambda service: BEST_FIRST.index(service.life.state), default=None)
