@@ -144,6 +144,13 @@ def test_a_service_that_crashes_is_exit_4_with_its_last_lines_and_what_to_do(tmp
     assert done.stdout == ""
 
 
+def test_with_exit_on_failure_a_crash_ends_the_session_too(tmp_path: Path, run: Devproxy) -> None:
+    write_config(tmp_path, BROKEN.replace("COMMAND", "echo no database; exit 7"))
+    done = run(tmp_path, "up", "-d", "--wait", "--exit-on-failure", "--port", str(free_port()), code=4)
+    assert "exited with code 7" in done.stderr
+    until(lambda: run_devproxy(tmp_path, ["status"]).returncode == 5, within=30)  # it may be ending still
+
+
 def test_after_a_crash_the_session_is_still_there_and_down_stops_it(
     tmp_path: Path, run: Devproxy, own_folders: Path
 ) -> None:

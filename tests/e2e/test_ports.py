@@ -81,6 +81,7 @@ def test_parallel_checkouts_run_side_by_side_and_keep_their_ports(checkouts: lis
     first = ports_of(up(linked))
     assert len({*first, *ports_of(up(primary))}) == 4
     assert run_devproxy(linked, ["down"]).returncode == 0
+    assert json.loads(run_devproxy(primary, ["status", "--json"]).stdout)["ready"]  # nobody else's is ended
     assert ports_of(up(linked)) == first
 
 

@@ -15,7 +15,7 @@ import pytest
 from devproxy import paths
 from devproxy.ports import family, identity, records, table_linux
 from devproxy.ports.containers import published
-from devproxy.ports.free import Refused, free
+from devproxy.ports.free import Freed, Refused, free
 from devproxy.ports.look import is_broad, look
 from devproxy.ports.records import ChildRecord
 from tests.ports.children import CLIENT, IPV4, IPV6, REUSEPORT, Children, closed_server
@@ -139,10 +139,12 @@ time.sleep(60)
 
 def test_who_uses_the_number_for_udp_is_nobody(children: Children, repo: Path) -> None:
     port = free_port()
-    children.start(UDP, port)
+    other = children.start(UDP, port)
     assert look(port, repo) == []
     server = children.start(IPV4, port)
     assert kinds(port, repo) == [(server.pid, "stranger")]
+    assert isinstance(free(port, look(port, repo), repo, force=True), Freed)
+    assert other.poll() is None
 
 
 def test_all_that_share_a_port_are_listed(children: Children, repo: Path) -> None:
