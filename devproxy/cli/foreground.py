@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PROFILES = "DEVPROXY_PROFILES"
 ANSWER_SECONDS = 30.0
-SWITCH_SECONDS = 0.0005
+SWITCH_SECONDS = 0.0001
 """How long one thread may keep the others from Python. Each read of a child and each write of its lines lets go of it,
 and with the usual 5 ms a thread that imports the web stack would make each of them last as long."""
 POLL_SECONDS = 0.03

@@ -26,13 +26,14 @@ MESSAGE_LINES: Final = 10  # of an exception, before its frames
 PLACE_LINES: Final = 8  # of source, between Node's file:line and the exception
 BLANK_LINES: Final = 3
 FIELD_LINES: Final = 60  # of Node's `{ code: … }` after the frames
+TOLD: Final = 500  # characters of a line that are looked at: some expressions go back and forth in them
 LONGEST: Final = 1000  # lines of one error; what follows is another
 WAITING: Final = 1000  # records held back by errors that are not complete
 
 PYTHON = re.compile(r"\s*(?:[+|] )*(?:Exception Group )?Traceback \(most recent call last\):|╭─+ Traceback \(most")
 PYTHON_CHAIN = re.compile(r"During handling of the above exception|The above exception was the direct cause")
 FRAME = re.compile(
-    r"\s+at .+(?::\d+|:line \d+|\)|<anonymous>)(?: \{| ~?\[[^\]]*\])?$"  # Node, Java, .NET
+    r"\s+at .+(?::\d+|:line \d+|\)|<anonymous>)(?: \{| ~?\[[^][]*\])?$"  # Node, Java, .NET
     r"|\s*(?:from |\d+: from )?\S+\.(?:rb|erb|haml|slim|rake|ru):\d+:in (?!.*\([A-Z][\w:]*\)$)"  # Ruby, Rails
     r"|\s+\d+: \S"  # Rust
 )
@@ -42,7 +43,7 @@ CAUSE = re.compile(
 NODE_PLACE = re.compile(r"(?:file://)?/\S+:\d+$")
 NODE_HEAD = re.compile(r"(?:Uncaught )?\S*(?:Error|Exception|Rejection)\b")
 GO_START = re.compile(r"goroutine \d+ \[|\[signal ")
-GO = re.compile(r"goroutine \d+ \[|\[signal |\t|created by |exit status \d|\S+\(.*\)$|\.\.\.\S* ")
+GO = re.compile(r"goroutine \d+ \[|\[signal |\t|created by |exit status \d|\S[^\s(]*\(.*\)$|\.\.\.\S* ")
 
 
 class State(NamedTuple):
@@ -58,6 +59,7 @@ NONE: Final = State()
 def step(state: State, text: str, level: str | None) -> tuple[State, Verdict]:
     """The state after a line, and whether it belongs to the error; "new" begins another one, "perhaps" may."""
     kind, loose = state
+    text = text[:TOLD]
     if PYTHON.match(text):
         is_inside = kind in ("log", "chained") or (kind == "python" and text[:1] in " \t")
         return State("python"), "in" if is_inside else "new"
@@ -204,7 +206,7 @@ class Grouper:
 
 def is_traceback(group: Sequence[Record]) -> bool:
     """Whether an error says where it happened."""
-    texts = [record.plain for record in group]
+    texts = [record.plain[:TOLD] for record in group]
     return len(group) > 1 and any(PYTHON.match(text) or FRAME.match(text) or GO_START.match(text) for text in texts)
 
 

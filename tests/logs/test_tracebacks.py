@@ -209,3 +209,16 @@ def test_an_error_as_one_record_has_the_number_of_its_last_line_and_the_time_of_
     assert one.data == HEAD.encode() + b"\nE\xff"
     assert joined(lines[:1]) is lines[0]
     assert not is_traceback(lines[:1])
+
+
+@pytest.mark.parametrize(
+    "before", ["", "ERROR: no\n", "Error: no\n at a:1:1\n", "panic: x\n\ngoroutine 1 [run]:\n"], ids=repr
+)
+@pytest.mark.parametrize("hostile", [" at " + ") [" * 20_000, "(" * 60_000, "Missing" * 9000, "A(A" * 20_000], ids=len)
+def test_no_line_whatever_is_looked_at_for_long(before: str, hostile: str):
+    # By the time limit of a test: an expression that goes back and forth in 60,000 characters needs minutes.
+    lines = (before + f"{hostile}\n" * 3).splitlines()
+    records = [Record(seq, seq, "api", "stdout", text, detect(text)) for seq, text in enumerate(lines)]
+    last_traceback(records)
+    levels = Levels()
+    assert [levels.of(record) for record in records][-1] in (None, "error")
