@@ -1,6 +1,7 @@
 """The arrows of docs/ARCHITECTURE.md: imports point one way, and libraries keep to their homes."""
 
 import ast
+import re
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -110,3 +111,43 @@ def test_libraries_keep_to_their_homes(path: Path) -> None:
 def test_decisions_know_no_event_loop_and_no_sockets(name: str) -> None:
     forbidden = {"asyncio", "socket", "subprocess", "threading"}
     assert not forbidden & {module.split(".")[0] for module in imported(PACKAGE / name)}
+
+
+PACKAGES = sorted(path.parent for path in PACKAGE.glob("*/__init__.py"))
+MAP = PACKAGE.parent / "docs" / "ARCHITECTURE.md"
+
+
+def on_the_map() -> dict[str, str]:
+    """What the map says of each folder; under "" what it says of the files beside them."""
+    found = re.search(r"^devproxy/\n(.*?)^```", MAP.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    assert found
+    parts = re.split(r"^  (?=\S)", found[1], flags=re.MULTILINE)[1:]
+    return {match[1] if (match := re.match(r"(\w+)/ ", part)) else "": part for part in parts}
+
+
+def test_the_map_has_every_folder_and_no_other() -> None:
+    assert on_the_map().keys() - {""} == {package.name for package in PACKAGES}
+    beside = {path.name for path in PACKAGE.glob("*.py") if not path.name.startswith("__")}
+    assert set(re.findall(r"\w+\.py", on_the_map()[""])) == beside
+
+
+def said_of(package: Path) -> str:
+    """What the map and the package's own docstring say of its files."""
+    return (ast.get_docstring(parsed(package / "__init__.py")) or "") + "\n" + on_the_map()[package.name]
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_every_module_is_named_by_the_map_or_by_its_package(package: Path) -> None:
+    """The map is one page; the rest is where a reader of the folder begins. A file for one system goes with another."""
+    said = said_of(package)
+    modules = {path.stem for path in package.glob("[!_]*.py") if not path.stem.endswith(("_linux", "_darwin"))}
+    unnamed = {
+        name for name in modules if not re.search(rf"\b{name}\.py\b|(?:^|  |; ) *{name}[ ,:]", said, re.MULTILINE)
+    }
+    assert not unnamed, f"name them in {package.name}/__init__.py"
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.name)
+def test_no_module_is_named_that_is_not_there(package: Path) -> None:
+    named = re.findall(r"(?<![\w/])\w+\.py\b", said_of(package))
+    assert not {name for name in named if not (package / name).is_file()}

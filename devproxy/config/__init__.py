@@ -6,5 +6,7 @@ load.py       devproxy.toml or [tool.devproxy] -> Config, strictly: file, line a
 schema.py     reading a table strictly, with the nearest key   positions.py  which line a key stands on
 services.py   [services.NAME]     routes.py  [[routes]]        checks.py     what must hold among services
 instances.py  one declaration, N services          selection.py  which services are to run
+changes.py    what another config changes for a session that runs (pure)
+elsewhere.py  a service that somebody else runs (pure)         checkout.py   branch and worktree, as git has them
 dump.py       a Config as a commented devproxy.toml
 """
