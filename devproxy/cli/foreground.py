@@ -260,7 +260,7 @@ def _ask(service: "Service", port: int, holders: "list[Judged]", movable: bool) 
     from devproxy.cli.kill_port import show
 
     show(port, holders)
-    print(f"{service.name} needs this port. Used as it is, it gets {service.name}'s requests.", file=sys.stderr)
+    print(f"{service.name} needs this port. Used as it is, it gets {service.name}'s requests.\n", file=sys.stderr)
     choices = "[u]se it as it is, [f]ree it" + (", take [a]nother port" if movable else "") + " or [q]uit"
     while True:
         answer = _answer(f"{choices} [{'a' if movable else 'q'}]: ", "a" if movable else "q")

@@ -24,8 +24,8 @@ def ports(
 ) -> None:
     """Show which ports are in use, and whose they are.
 
-    Only what listens; of devproxy's own, with the service and the project. --killed shows what was ended
-    in any project, newest last.
+    Only what listens: port, pid, age, whose it is, command and folder. --killed shows what was ended in any project,
+    newest last.
 
     Examples:
         $ devproxy ports

@@ -20,10 +20,12 @@ def advise(
     return list(_steps(name, life, declared, waits_for, listens))
 
 
-def advise_used(port: int) -> list[Advice]:
-    """What makes a service ours that somebody else runs."""
+def advise_used(port: int, *, is_there: bool) -> list[Advice]:
+    """What makes a service ours that somebody else runs, or ran."""
+    if not is_there:
+        return [Advice("have devproxy start it", "devproxy reload")]
     end = Advice("end what listens there", f"devproxy kill-port {port}")
-    return [end, Advice("have devproxy start it, then", "devproxy reload")]
+    return [end, Advice("then have devproxy start it", "devproxy reload")]
 
 
 def _steps(

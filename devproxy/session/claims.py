@@ -220,7 +220,7 @@ class Claims:
             return other
         if choice == "use":
             self.used[service.name] = Used(service, port)
-            self._say(f"{service.name}: port {port} {_is_held(judged)}, which is used as it is; nothing is started")
+            self._say(f"{service.name}: port {port} {_is_held(judged)}, which is used as it is")
             return port
         if choice == "quit":
             raise self._held(service, port, judged)

@@ -229,7 +229,7 @@ class SessionView:
         if not found:
             if (used := self._session.used.get(service)) is not None:
                 what = f"devproxy did not start {service}, but uses what listened on port {used.port} before"
-                raise UsageError(what, hint=f"devproxy kill-port {used.port}; devproxy reload starts it then")
+                raise UsageError(what, hint=f"to have it started: devproxy kill-port {used.port} && devproxy reload")
             raise UsageError(f"{service} has no process of its own", hint="it is a folder, or runs elsewhere")
         return found
 

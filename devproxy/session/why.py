@@ -103,7 +103,7 @@ async def explain(session: "Session", name: str) -> Explanation:
         declared_port=declared.port,
     )
     if (taken := session.used.get(name)) is not None:
-        return replace(story, advice=advise_used(taken.port))
+        return replace(story, advice=advise_used(taken.port, is_there=status.state == "ready"))
     if service is None:
         return story
     return replace(
