@@ -51,7 +51,7 @@ def nothing_is_left_behind() -> Iterator[None]:
     os.environ[MARKER] = token = secrets.token_hex(8)
     yield
     with contextlib.suppress(AssertionError):  # the assertion below names what is left
-        until(lambda: not left_processes(token) and not listening(), within=5)
+        until(lambda: not left_processes(token) and not listening())
     left = left_processes(token)
     for pid in left:  # named below, and gone for the next run
         with contextlib.suppress(ProcessLookupError):

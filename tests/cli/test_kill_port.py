@@ -100,7 +100,7 @@ def test_yes_ends_a_stranger_politely_and_leaves_clients_alone(children: Childre
     process = children.start(IPV4, port)
     client = children.start(CLIENT, port)
     assert kill_port(port, "--yes", cwd=repo).returncode == 0
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(20) == -signal.SIGTERM
     assert is_alive(client.pid)
 
 
@@ -108,7 +108,7 @@ def test_force_kills_at_once(children: Children, repo: Path) -> None:
     port = free_port()
     process = children.start(DEAF, port)
     assert kill_port(port, "--force", cwd=repo).returncode == 0
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(20) == -signal.SIGKILL
 
 
 def test_a_dry_run_ends_nothing_not_even_with_force(children: Children, repo: Path) -> None:
@@ -263,7 +263,7 @@ def test_the_signal_that_was_asked_for_is_sent_first(children: Children, repo: P
     )
     done = kill_port(port, "--yes", "--signal", "INT", "--wait", "60", cwd=repo)
     assert done.returncode == 0, done.stderr
-    assert process.wait(5) == -signal.SIGINT
+    assert process.wait(20) == -signal.SIGINT
     assert "SIGINT to pid" in done.stdout
 
 
@@ -273,7 +273,7 @@ def test_who_ignores_it_is_killed_after_the_wait_that_was_asked_for(children: Ch
     done = kill_port(port, "--yes", "--wait", "0.2", cwd=repo)
     assert done.returncode == 0, done.stderr
     assert "which has 0.2 s to end" in done.stdout
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(20) == -signal.SIGKILL
 
 
 @pytest.mark.parametrize("arguments", [[], ["0"], ["65536"], ["http"], ["8000", "-C", "/nowhere/at/all"]])
@@ -303,7 +303,7 @@ def test_on_a_terminal_a_neighbour_is_asked_about_and_no_is_the_usual_answer(
     if code:
         assert is_alive(process.pid)
     else:
-        assert process.wait(5) == -signal.SIGTERM
+        assert process.wait(20) == -signal.SIGTERM
 
 
 def test_colour_is_for_terminals_without_no_color(children: Children, repo: Path) -> None:
@@ -391,6 +391,6 @@ def test_a_reloader_is_shown_with_its_worker_and_ends_with_it(children: Children
     done = kill_port(port, "--yes", cwd=repo)
     assert done.returncode == 0, done.stderr
     assert f"runs under pid {parent.pid}" in done.stdout
-    assert parent.wait(5) == -signal.SIGTERM
+    assert parent.wait(20) == -signal.SIGTERM
     until(lambda: not is_alive(worker))
     assert is_free(port)

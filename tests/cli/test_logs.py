@@ -66,7 +66,7 @@ class Session:
 
     def __enter__(self) -> "Session":
         self._thread.start()
-        self._up.wait(5)
+        self._up.wait(20)
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -63,11 +63,11 @@ def test_its_api_runs_and_answers(project: Path) -> None:
     with subprocess.Popen([sys.executable, "app.py"], cwd=project, env=environment, stderr=subprocess.PIPE) as api:
         try:
             assert b"Hello, x!" in until(lambda: answer(f"http://127.0.0.1:{port}/api/hello?name=x"))
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/ticks", timeout=5) as ticks:
+            with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/ticks", timeout=20) as ticks:
                 assert ticks.readline() == b"id: 0\n"
             assert run(echo(port)) == "echo: hi"
             with pytest.raises(OSError):
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/crash", data=b"", timeout=5)
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/api/crash", data=b"", timeout=20)
             assert api.wait(10) == 1
         finally:
             api.kill()

@@ -112,7 +112,7 @@ def test_wait_returns_when_the_services_are_ready(tmp_path: Path, run: Devproxy)
     assert found["ready"] is True
     assert {one["state"] for one in found["services"]} == {"ready"}
     api = service(found, "api")
-    with socket.create_connection(("127.0.0.1", api["port"]), timeout=1):
+    with socket.create_connection(("127.0.0.1", api["port"]), timeout=20):
         pass
 
 
@@ -211,7 +211,7 @@ def test_a_held_port_of_a_service_is_exit_3_and_names_the_port(
         write_config(tmp_path, command)
         done = run(tmp_path, "up", "-d", "--port", str(free_port()), code=3)
     assert str(port) in done.stderr
-    until(lambda: living(own_folders) == [], within=5)
+    until(lambda: living(own_folders) == [])
 
 
 def test_a_wrong_config_is_exit_2_and_said_here(tmp_path: Path, run: Devproxy) -> None:

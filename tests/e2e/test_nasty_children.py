@@ -100,9 +100,9 @@ def test_nothing_is_left(tmp_path: Path, devproxy: Start, own_folders: Path, way
             session.wait_for("there is a new one")
             until(lambda: guards_of(session))
         session.send(signal.SIGKILL)
-        session.process.wait(5)
+        session.process.wait(20)
         with contextlib.suppress(AssertionError):
-            until(lambda: not brood.alive(), within=5)
+            until(lambda: not brood.alive())
     else:
         session.stop(signal.Signals[way])
     assert brood.alive() == []

@@ -38,7 +38,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     yield start
     for process in started:
         process.kill()
-        process.wait(5)
+        process.wait(20)
 
 
 @pytest.fixture

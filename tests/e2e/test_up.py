@@ -161,7 +161,7 @@ def test_a_second_ctrl_c_ends_the_grace_period(tmp_path: Path, devproxy: Start) 
     session.wait_for("horse stopped")
     session.wait_for("still waiting for mule, which is killed in 59")  # seconds, of 600
     assert session.process.poll() is None
-    assert session.stop(signal.SIGINT, within=10) == -signal.SIGINT
+    assert session.stop(signal.SIGINT) == -signal.SIGINT
 
 
 @pytest.mark.parametrize("how", ["", "apart"], ids=["in its parent's group", "in a session of its own"])
@@ -180,7 +180,7 @@ def test_children_do_not_outlive_a_devproxy_that_was_killed(tmp_path: Path, devp
     grandchild = printed_pid(session)
     children = session.descendants()
     session.send(signal.SIGKILL)
-    session.process.wait(5)
+    session.process.wait(20)
     until(lambda: gone(grandchild) and not any(is_alive(child) for child in children), within=15)
     assert f"grandchild {grandchild} is here" in session.run("logs", "worker")  # what they printed is not lost
 
@@ -194,7 +194,7 @@ def test_after_a_kill_the_next_start_just_works(tmp_path: Path, devproxy: Start)
     write_config(tmp_path, config)
     first = devproxy(tmp_path).wait_ready()
     first.send(signal.SIGKILL)
-    first.process.wait(5)
+    first.process.wait(20)
     second = devproxy(tmp_path, port=first.port).wait_ready()
     assert second.url == json.loads(second.run("status", "--json"))["url"]
     assert httpx.get(f"{second.url}/api/again").text == "api /api/again"

@@ -52,7 +52,7 @@ def test_a_holder_is_asked_to_end_and_the_port_binds(source: str, children: Chil
     outcome = free(port, look(port, repo), repo)
     assert isinstance(outcome, Freed)
     assert outcome.signal == "SIGTERM"
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(20) == -signal.SIGTERM
     assert is_free(port)
 
 
@@ -60,14 +60,14 @@ def test_several_holders_of_one_port_all_end(children: Children, repo: Path) -> 
     port = free_port()
     started = [children.start(source, port) for source in (IPV4, IPV6)]
     assert isinstance(free(port, look(port, repo), repo), Freed)
-    assert [process.wait(5) for process in started] == [-signal.SIGTERM] * 2
+    assert [process.wait(20) for process in started] == [-signal.SIGTERM] * 2
 
 
 def test_two_that_share_the_port_knowingly_both_end(children: Children, repo: Path) -> None:
     port = free_port()
     started = [children.start(REUSEPORT, port) for _ in range(2)]
     assert isinstance(free(port, look(port, repo), repo), Freed)
-    assert [process.wait(5) for process in started] == [-signal.SIGTERM] * 2
+    assert [process.wait(20) for process in started] == [-signal.SIGTERM] * 2
 
 
 def test_clients_of_the_port_live_on(children: Children, repo: Path) -> None:
@@ -85,7 +85,7 @@ def test_who_does_not_listen_to_the_request_is_killed_after_the_grace(children: 
     assert isinstance(outcome, Freed)
     assert outcome.signal == "SIGKILL"
     assert outcome.seconds >= 0.3
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(20) == -signal.SIGKILL
 
 
 def test_force_kills_at_once(children: Children, repo: Path) -> None:
@@ -93,7 +93,7 @@ def test_force_kills_at_once(children: Children, repo: Path) -> None:
     process = children.start(IPV4, port)
     outcome = free(port, look(port, repo), repo, force=True, grace=30)
     assert isinstance(outcome, Freed)
-    assert process.wait(5) == -signal.SIGKILL
+    assert process.wait(20) == -signal.SIGKILL
 
 
 def test_a_suspended_holder_ends_politely(children: Children, repo: Path) -> None:
@@ -101,7 +101,7 @@ def test_a_suspended_holder_ends_politely(children: Children, repo: Path) -> Non
     process = children.start(IPV4, port)
     os.kill(process.pid, signal.SIGSTOP)
     assert isinstance(free(port, look(port, repo), repo), Freed)
-    assert process.wait(5) == -signal.SIGTERM
+    assert process.wait(20) == -signal.SIGTERM
 
 
 @pytest.mark.parametrize("source", [IPV4, DEAF])
@@ -110,7 +110,7 @@ def test_a_reloader_does_not_bring_its_worker_back(source: str, children: Childr
     parent, worker = children.reloader(source, port)
     outcome = free(port, look(port, repo), repo, grace=0.5)
     assert isinstance(outcome, Freed)
-    assert parent.wait(5) == -signal.SIGTERM
+    assert parent.wait(20) == -signal.SIGTERM
     assert not is_alive(worker)
     assert is_free(port)
 

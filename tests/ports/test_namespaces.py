@@ -75,7 +75,7 @@ def test_of_two_holders_of_one_number_only_the_one_here_is_ended(
     judged = look(port, repo)
     assert [one.holder.process.pid for one in judged if one.holder.process] == [here.pid]
     assert isinstance(free(port, judged, repo, force=True), Freed)
-    assert here.wait(5)
+    assert here.wait(20)
     assert process.poll() is None
 
 

@@ -40,7 +40,7 @@ def test_a_bound_port_is_listened_on_at_both_loopback_addresses() -> None:
         for one in bind_loopback(port):
             stack.enter_context(one)
         for host in ("127.0.0.1", "::1"):
-            socket.create_connection((host, port), timeout=5).close()
+            socket.create_connection((host, port), timeout=20).close()
 
 
 def test_two_can_not_take_the_same_port() -> None:

@@ -147,12 +147,12 @@ class Stage:
         """What a service has printed."""
         return [record.text for record in self.log.last_lines(name, 10_000)]
 
-    async def state(self, state: str, name: str = "it", within: float = 10) -> Service:
+    async def state(self, state: str, name: str = "it", within: float = 20) -> Service:
         """Wait until a service is in this state."""
         await auntil(lambda: self[name].life.state == state, within)
         return self[name]
 
-    async def line(self, start: str, name: str = "it", within: float = 10) -> str:
+    async def line(self, start: str, name: str = "it", within: float = 20) -> str:
         """Wait until a service has printed a line that begins so; return it."""
         try:
             await auntil(lambda: any(one.startswith(start) for one in self.lines(name)), within)
@@ -211,7 +211,7 @@ def play(
     scene: Callable[[Stage], Coroutine[Any, Any, None]],
     *specs: model.Service,
     root: Path = Path("/"),
-    within: float = 30,
+    within: float = 50,
 ) -> Stage:
     """Start the services, play the scene, stop them; the stage that is left tells what happened."""
     stage = Stage(*specs, root=root)

@@ -172,7 +172,7 @@ def test_one_that_forks_and_leaves_all_the_time_does_not_get_away(session: Start
     mark = f"DEVPROXY_SESSION={small.mark}".encode()
     until(lambda: len(carrying(mark)) > 5)
     small.kill()
-    until(lambda: not is_alive(small.pids[0]), within=5)
+    until(lambda: not is_alive(small.pids[0]))
     assert carrying(mark) == []
 
 
@@ -267,4 +267,4 @@ def test_letting_the_guard_go_ends_what_is_still_named_and_waits_for_it() -> Non
     link.add(child.pid)
     link.close()
     assert not is_alive(link.pid)
-    assert child.wait(5) == -signal.SIGTERM
+    assert child.wait(20) == -signal.SIGTERM

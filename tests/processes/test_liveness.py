@@ -75,7 +75,7 @@ def test_uvicorns_reloader_that_holds_the_socket_while_its_worker_is_dead(tmp_pa
         save(app, "def broken(:\n")
         it = await stage.state("failing", within=20)
         assert it.life.reason == f"nothing takes the connections to port {port}; its worker has ended"
-        with socket.create_connection(("127.0.0.1", port), timeout=2):
+        with socket.create_connection(("127.0.0.1", port), timeout=20):
             pass  # it is the kernel that accepts
         save(app, APP.replace("VERSION", "two"))
         await stage.state("ready", within=20)

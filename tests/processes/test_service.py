@@ -558,11 +558,17 @@ def test_the_remains_of_a_crashed_one_are_gone_before_it_starts_again(tmp_path: 
 
 def test_a_crash_is_followed_by_another_start_after_a_pause(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
-        await stage.state("crashed")
-        died = time.monotonic()
-        assert stage.it.life.backoff == 0.5
-        assert stage.it.retry_in is not None and 0 <= stage.it.retry_in <= 0.6
+        crashed: list[tuple[float, float, float | None]] = []  # as it happens, however late we are to look
+
+        def watch() -> None:
+            if stage.it.life.state == "crashed":
+                crashed.append((time.monotonic(), stage.it.life.backoff, stage.it.retry_in))
+
+        stage.watchers.append(watch)
         await stage.line("second")
+        died, backoff, retry_in = crashed[0]
+        assert backoff == 0.5
+        assert retry_in is not None and 0.35 <= retry_in <= 0.6
         assert time.monotonic() - died >= 0.35
         assert stage.it.restarts == 1
 

@@ -184,7 +184,7 @@ def test_yes_frees_it_whoever_of_this_user_it_is(root: Path, tmp_path: Path, hol
     port = free_port()
     holder = hold(port, cwd=root if where == "neighbour" else tmp_path)
     assert Claiming(root, manners=Manners(yes=True))(api(root, port)) == port
-    assert holder.wait(5)
+    assert holder.wait(20)
     assert is_free(port)
 
 
@@ -304,7 +304,7 @@ def test_what_an_earlier_session_left_on_our_automatic_port_is_freed(root: Path,
     record = ChildRecord("api", child.pid, who.create_time, identity.boot_id(), child.pid, (port,), 2**22 - 1, 1.0)
     records.save(make_state_dir(root), [record])
     assert Claiming(root, movable=("api",))(service) == port
-    assert child.wait(5)
+    assert child.wait(20)
 
 
 def test_a_service_that_was_moved_gets_the_same_other_port_again(root: Path, hold: Hold) -> None:

@@ -43,7 +43,7 @@ def test_letting_go_ends_what_was_not_taken_back(tmp_path: Path, start: Start) -
     child = start()
     custody.add(child.pid, "api", None)
     custody.close()
-    assert child.wait(5) == -signal.SIGTERM
+    assert child.wait(20) == -signal.SIGTERM
 
 
 def test_a_child_that_has_ended_already_is_not_recorded(tmp_path: Path) -> None:
@@ -100,7 +100,7 @@ def test_a_guard_that_is_killed_is_told_of_once_and_replaced_by_one_that_knows_a
             await auntil(lambda guard=guard: [one for one in guards() if one.pid != guard.pid])
 
     watching(custody, scene)
-    assert child.wait(5) == -signal.SIGTERM  # the third one was told of it
+    assert child.wait(20) == -signal.SIGTERM  # the third one was told of it
     assert len(said) == 1
     assert "was killed itself" in said[0]
 

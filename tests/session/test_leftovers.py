@@ -50,14 +50,14 @@ def test_what_a_dead_session_has_left_is_ended_and_that_is_said(tmp_path: Path, 
     assert end_leftovers(tmp_path, record_of(child.pid)) == [
         f"ending what an earlier session left running: api (pid {child.pid})"
     ]
-    assert child.wait(5) == -signal.SIGTERM
+    assert child.wait(20) == -signal.SIGTERM
 
 
 def test_what_was_ended_is_written_down_with_the_reason(tmp_path: Path, start: Start) -> None:
     child, state = start(), tmp_path / "state"
     state.mkdir()
     end_leftovers(state, record_of(child.pid))
-    child.wait(5)
+    child.wait(20)
     [entry] = killed.read(tmp_path)
     assert (entry["pid"], entry["port"], entry["signal"], entry["verdict"]) == (child.pid, 8000, "SIGTERM", "ours")
     assert entry["command"] == "the service 'api'"
@@ -77,7 +77,7 @@ def test_one_that_does_not_listen_is_killed(tmp_path: Path, start: Start, monkey
     monkeypatch.setattr("devproxy.session.leftovers.GRACE_SECONDS", 0.2)
     child = start(STAY, "SIGTERM")
     end_leftovers(tmp_path, record_of(child.pid))
-    assert child.wait(5) == -signal.SIGKILL
+    assert child.wait(20) == -signal.SIGKILL
 
 
 def test_a_bystander_with_a_recycled_pid_lives(tmp_path: Path, start: Start) -> None:
@@ -123,7 +123,7 @@ def test_what_carries_the_recorded_sessions_name_is_ended_wherever_it_has_gone(t
     gone.kill()
     gone.wait()
     assert len(end_leftovers(tmp_path, record)) == 1
-    assert stray.wait(5) == -signal.SIGTERM
+    assert stray.wait(20) == -signal.SIGTERM
     assert other.poll() is None
 
 
@@ -166,7 +166,7 @@ def test_an_orphan_on_record_is_ended_alone(tmp_path: Path, start: Start) -> Non
     """Of its group nothing is known."""
     orphan = start(group=False)
     end_leftovers(tmp_path, replace(record_of(orphan.pid), pgid=0, service=""))
-    assert orphan.wait(5) == -signal.SIGTERM
+    assert orphan.wait(20) == -signal.SIGTERM
 
 
 def test_one_that_was_stopped_is_ended_politely(tmp_path: Path, start: Start) -> None:
@@ -174,4 +174,4 @@ def test_one_that_was_stopped_is_ended_politely(tmp_path: Path, start: Start) ->
     child.send_signal(signal.SIGSTOP)
     until(lambda: psutil.Process(child.pid).status() == psutil.STATUS_STOPPED)
     end_leftovers(tmp_path, record_of(child.pid))
-    assert child.wait(5) == -signal.SIGTERM
+    assert child.wait(20) == -signal.SIGTERM

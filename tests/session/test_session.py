@@ -77,7 +77,7 @@ def test_a_sigkill_leaves_nothing_running_not_even_daemons(tmp_path: Path, devpr
     assert found
     family = [*session.descendants(), psutil.Process(int(found[1]))]
     session.send(signal.SIGKILL)
-    session.process.wait(5)
+    session.process.wait(20)
     until(lambda: not any(is_alive(one) for one in family))
 
 

@@ -157,7 +157,7 @@ def test_the_loop_turns_while_the_system_is_read(monkeypatch: pytest.MonkeyPatch
         def survey(*_: object, **__: object) -> str:
             turn = threading.Event()
             loop.call_soon_threadsafe(turn.set)
-            turned.append(turn.wait(5))
+            turned.append(turn.wait(20))
             return "a survey"
 
         monkeypatch.setattr(why, "_survey", survey)

@@ -16,7 +16,7 @@ T = TypeVar("T")
 INTERVAL = 0.01
 
 
-def until(condition: Callable[[], T], within: float = 10.0) -> T:
+def until(condition: Callable[[], T], within: float = 20.0) -> T:
     """Poll the outside world until `condition()` is true; return its value, or fail after `within` seconds."""
     deadline = time.monotonic() + within
     while not (value := condition()):
@@ -26,7 +26,7 @@ def until(condition: Callable[[], T], within: float = 10.0) -> T:
     return value
 
 
-async def auntil(condition: Callable[[], T | Awaitable[T]], within: float = 10.0) -> T:
+async def auntil(condition: Callable[[], T | Awaitable[T]], within: float = 20.0) -> T:
     """`until` for a running event loop; the condition may be a coroutine function."""
     deadline = time.monotonic() + within
     while True:
@@ -48,7 +48,7 @@ async def stands_still(count: Callable[[], int]) -> None:
         await asyncio.sleep(0.1)
 
 
-def run(coroutine: Coroutine[Any, Any, T], within: float = 30.0) -> T:
+def run(coroutine: Coroutine[Any, Any, T], within: float = 50.0) -> T:
     """Run a coroutine in a fresh event loop, of the kind that devproxy runs in, under a deadline."""
 
     async def bounded() -> T:

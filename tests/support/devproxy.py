@@ -159,7 +159,7 @@ class RunningDevproxy:
 
     def _kill(self) -> None:
         kill_all([*self.descendants(), psutil.Process(self.pid)])
-        self.process.wait(5)
+        self.process.wait(20)
 
 
 Start = Callable[..., RunningDevproxy]
