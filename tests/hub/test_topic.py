@@ -57,6 +57,14 @@ def test_the_ring_keeps_no_more_than_its_capacity_and_tells_the_gap():
     assert reader.take() == Batch([(9, "e")], gap=0)
 
 
+def test_a_heavy_item_drives_out_as_many_light_ones_as_it_must():
+    topic: Topic[str] = Topic(5)
+    for item in "abcde":
+        topic.publish(item)
+    topic.publish("heavy", 4)
+    assert topic.since(0) == [(5, "e"), (6, "heavy")]
+
+
 def test_the_ring_is_bounded_by_size_too():
     topic = Topic[bytes](1000, max_size=10)
     for _ in range(5):

@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 
 from devproxy.config.model import Logs
 from devproxy.hub.topic import TopicClosed
-from devproxy.logs.log import Log
+from devproxy.logs import index
+from devproxy.logs import log as module
+from devproxy.logs.log import RING_BYTES, Log
 from devproxy.logs.query import Query, read
 from devproxy.logs.records import records_of
 from tests.support import run
@@ -59,6 +61,21 @@ def test_the_streams_of_a_service_do_not_mix_their_unfinished_lines():
     log.source("web", "stderr").feed(b"err\n")
     log.source("web").feed(b"put\n")
     assert texts(log, "web") == ["err", "output"]
+
+
+def test_the_ring_is_bounded_by_its_bytes_too():
+    log = Log(None, "s", Logs())
+    for number in range(800):
+        log.source("web").feed(b"%d" % number + b"x" * 60_000 + b"\n")
+    held = [len(chunk.data) for _, chunk in log.topic.since(0)]
+    assert sum(held) <= RING_BYTES < sum(held) + 100_000
+
+
+def test_the_list_of_sessions_has_each_once_and_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "SESSIONS_KEPT", 3)
+    for session in ("a", "b", "c", "d", "e", "e"):
+        Log(tmp_path, session, Logs()).close()
+    assert index.sessions(tmp_path) == ["c", "d", "e"]
 
 
 def test_our_own_lines_are_filtered_too():
@@ -164,6 +181,8 @@ log.close()
 stored = [one.text for one in read(directory, Query(("web",)))]
 assert stored[:10] == ["fits"] * 10 and set(stored[10:]) == {"fits again"}, stored
 assert len(said) == 2 and "memory only" in said[0] and "lines are missing" in said[1], said
+missing = log.topic.last - len(list(read(directory, Query())))
+assert missing > 100 and f" {missing} lines are missing" in said[1], (missing, said)
 print("healed")
 """
 

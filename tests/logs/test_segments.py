@@ -155,6 +155,26 @@ def test_a_segment_that_could_not_be_taken_back_is_healed_before_it_is_written_o
     assert stored(tmp_path) == [("s", 1, b"a\n"), ("s", 3, b"c\n")]
 
 
+def test_lines_whose_index_line_does_not_fit_are_taken_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    segments = writer(tmp_path)
+    segments.append(chunk(1, b"a\n"))
+    fits = iter([True, False])
+
+    def write(fd: int, data: bytes, write=os.write) -> int:
+        if next(fits):
+            return write(fd, data)
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as full:
+        full.setattr(os, "write", write)
+        with pytest.raises(OSError):
+            segments.append(chunk(2, b"lost\n"))
+    assert (tmp_path / "web.0001.log").read_bytes() == b"a\n"
+    segments.append(chunk(3, b"c\n"))
+    segments.close()
+    assert stored(tmp_path) == [("s", 1, b"a\n"), ("s", 3, b"c\n")]
+
+
 def test_services_that_there_are_no_more_share_what_one_may_keep(tmp_path: Path):
     for number in range(12):
         segments = Segments(tmp_path, f"old/{number}", "s", segment_bytes=100, keep=3)
