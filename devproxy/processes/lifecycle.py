@@ -39,7 +39,6 @@ NOT_RUNNABLE: Final = (126, 127)
 """A shell's exit codes for a command that it could not run, or not find: another start would not find it either."""
 
 FIRST_BACKOFF_SECONDS: Final = 0.5
-LONGEST_BACKOFF_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -286,7 +285,7 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
             born = replace(life, state="starting", generation=generation, alive=True, reason="", was_ready=False)
             return born, [Spawn(generation)]
         case PortHeld(attempt, reason, port):
-            held = replace(life, state="crashed", reason=reason, next=None, contested=port, contests=0)
+            held = replace(life, state="crashed", reason=reason, contested=port, contests=0)
             return (held, []) if port is None else (replace(held, awaits="port"), [AwaitPort(attempt, port)])
         case PortReleased(attempt) if life.awaits == "port" and attempt == life.attempt:
             return _begin(life)
@@ -378,6 +377,6 @@ def _ended(
     gone = replace(gone, state="crashed", deaths=deaths, contests=0)
     is_final = exit_.code in NOT_RUNNABLE or (exit_.ok and rules.restart != "always")
     if retry and may_restart and not is_final and deaths < FAST_DEATHS:
-        seconds = min(FIRST_BACKOFF_SECONDS * 2 ** max(deaths - 1, 0), LONGEST_BACKOFF_SECONDS)
+        seconds = FIRST_BACKOFF_SECONDS * 2 ** max(deaths - 1, 0)  # the brake is its bound
         return replace(gone, awaits="timer", backoff=seconds), [RetryAfter(seconds, life.generation)]
     return replace(gone, awaits="save" if may_restart or rules.watched else None), []

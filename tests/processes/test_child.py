@@ -90,13 +90,23 @@ def test_the_terminal_controls_it_and_it_leads_its_session_and_group(start: Star
     assert leads
 
 
-def test_it_inherits_none_of_our_files(start: Start, tmp_path: Path) -> None:
-    with open(tmp_path / "ours", "w"):
-        names = reported(
-            start,
-            "[os.readlink(f'/dev/fd/{fd}') for fd in os.listdir('/dev/fd') if int(fd) > 2 and os.path.exists(f'/dev/fd/{fd}')]",
-        )
-    assert names == []
+@pytest.mark.parametrize("separate_stderr", [False, True])
+def test_it_inherits_none_of_our_files(start: Start, tmp_path: Path, separate_stderr: bool) -> None:
+    """Not even those that a library has opened, or been given, so that children have them."""
+    source = "[fd for fd in map(int, os.listdir('/dev/fd')) if os.path.exists(f'/dev/fd/{fd}')]"
+    with open(tmp_path / "ours", "w") as file:
+        os.set_inheritable(file.fileno(), True)
+        assert reported(start, source, separate_stderr=separate_stderr) == [0, 1, 2]
+
+
+def test_when_its_last_writer_has_closed_it_its_terminal_has_ended(start: Start) -> None:
+    """Linux says so by EIO, macOS by an end of file; a terminal that only has nothing to read is another thing."""
+    running = start(python(STAY))
+    running.says(b"here\n")
+    assert running.child.read(running.child.master) == b""
+    running.child.signal_group(signal.SIGKILL)
+    running.end()
+    assert running.child.read(running.child.master) is None
 
 
 def test_what_it_writes_is_what_we_read(start: Start) -> None:

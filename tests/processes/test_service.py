@@ -2,12 +2,14 @@
 
 import asyncio
 import os
+import random
 import re
 import signal
 import socket
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -19,6 +21,7 @@ from devproxy.ports import identity, records
 from devproxy.ports.probe import is_free
 from devproxy.ports.records import ChildRecord
 from devproxy.processes import liveness
+from devproxy.processes.lifecycle import Begin, RestartAsked, Saved
 from tests.processes.stage import LISTEN, PARENT, STAY, Stage, play, python, spec
 from tests.support import auntil, free_port, run, until
 from tests.support.devproxy import is_alive
@@ -427,6 +430,17 @@ def test_a_second_request_ends_the_grace(tmp_path: Path) -> None:
     play(scene, spec(tmp_path, DEAF, stop=Stop(grace_seconds=600)))
 
 
+def test_who_was_hurried_gives_no_grace_any_more(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        await stage.line("here")
+        stage.it.hurry()
+        assert stage.it.life.alive
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+
+    play(scene, spec(tmp_path, DEAF, stop=Stop(grace_seconds=600)))
+
+
 def test_a_suspended_one_can_be_stopped(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await stage.line("here")
@@ -575,6 +589,21 @@ def test_a_crash_is_followed_by_another_start_after_a_pause(tmp_path: Path) -> N
     play(scene, spec(tmp_path, "[ -e once ] && echo second && sleep 600; touch once; exit 1"))
 
 
+def test_the_pause_is_spread_so_that_who_died_together_does_not_start_together(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[float, float]] = []
+    monkeypatch.setattr(random, "uniform", lambda low, high: (asked.append((low, high)), 60.0)[1])
+
+    async def scene(stage: Stage) -> None:
+        await stage.state("crashed")
+        assert stage.it.life.backoff == 0.5
+        assert stage.it.retry_in is not None and stage.it.retry_in > 0.5
+
+    play(scene, spec(tmp_path, "exit 1"))
+    assert asked == [(0.8, 1.2)]
+
+
 def test_one_that_dies_again_and_again_waits_for_a_save(tmp_path: Path) -> None:
     async def scene(stage: Stage) -> None:
         await auntil(lambda: stage.it.life.deaths == 3)
@@ -586,6 +615,20 @@ def test_one_that_dies_again_and_again_waits_for_a_save(tmp_path: Path) -> None:
 
     stage = play(scene, spec(tmp_path, "[ -e fixed ] && echo fixed && sleep 600; exit 1"))
     assert stage.it.restarts == 3
+
+
+def test_what_had_it_started_last_is_known(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        for generation, cause, ask in (
+            (1, Begin, lambda: stage.supervisor.saved("it")),
+            (2, Saved, lambda: stage.supervisor.ask_restart("it")),
+            (3, RestartAsked, lambda: None),
+        ):
+            await auntil(lambda count=generation: len(stage.lines()) == count)  # type: ignore[misc]
+            assert isinstance(stage.it.cause, cause)
+            ask()
+
+    play(scene, spec(tmp_path, python(STAY)))
 
 
 def test_a_reload_signals_the_process_and_only_it(tmp_path: Path) -> None:
@@ -758,6 +801,25 @@ def test_a_restart_does_not_find_its_own_port_taken(tmp_path: Path) -> None:
 
     stage = play(scene, spec(tmp_path, python(LISTEN), port=port))
     assert "crashed" not in {state for _, state in stage.states}
+
+
+def test_one_that_was_stopped_before_it_may_claim_its_port_does_not_claim_it(tmp_path: Path) -> None:
+    """Seeing to a port may end who holds it: not for a service that nobody wants any more."""
+    opened, claimed = asyncio.Event(), list[object]()
+
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("ready")
+        it.gate = opened.wait
+        it._around = replace(it._around, claim=lambda spec, again: claimed.append(spec))
+        stage.supervisor.ask_restart("it")
+        await auntil(lambda: it.life.state == "restarting" and not it.life.alive)
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+        opened.set()
+        await auntil(lambda: not any("_claim" in str(task.get_coro()) for task in asyncio.all_tasks()))
+        assert claimed == []
+
+    play(scene, spec(tmp_path, python(STAY)))
 
 
 def test_a_missing_program_is_a_crash_that_says_so_and_is_not_tried_again(tmp_path: Path) -> None:
