@@ -624,7 +624,7 @@ def test_what_had_it_started_last_is_known(tmp_path: Path) -> None:
             (2, Saved, lambda: stage.supervisor.ask_restart("it")),
             (3, RestartAsked, lambda: None),
         ):
-            await auntil(lambda count=generation: len(stage.lines()) == count)  # type: ignore[misc]
+            await auntil(lambda count=generation: len(stage.lines()) == count)
             assert isinstance(stage.it.cause, cause)
             ask()
 
