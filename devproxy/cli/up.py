@@ -77,7 +77,7 @@ def up(
             exit_on_failure=exit_on_failure,
         )
         if open_:
-            from devproxy.cli.control import open_ as open_page
+            from devproxy.cli.open import open_ as open_page
 
             open_page(directory)
         return

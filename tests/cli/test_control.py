@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from devproxy.cli import console, control
+from devproxy.cli import console, down
 from devproxy.cli.browser import browser_command
 from devproxy.cli.control import has_failed, is_settled
 from tests.cli.conftest import Running
@@ -137,7 +137,7 @@ def test_down_waits_until_the_sessions_process_is_gone(
 def test_down_gives_up_on_a_session_that_never_ends(
     running: Running, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(control, "DOWN_SECONDS", 0.05)  # the session is this process: it lives on
+    monkeypatch.setattr(down, "DOWN_SECONDS", 0.05)  # the session is this process: it lives on
     assert run(running, "down") == 4
     assert f"pid {os.getpid()}" in capsys.readouterr().err
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from devproxy.cli import console, control, sessions
+from devproxy.cli import console, down, sessions
 from devproxy.cli.sessions import short, state_of
 from devproxy.paths import make_state_dir, socket_path
 from devproxy.session.place import SESSION_FILE
@@ -140,7 +140,7 @@ def test_options_that_contradict_one_another_are_misuse(words: list[str]) -> Non
 
 
 def test_without_a_terminal_it_asks_nothing(running: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(control, "DOWN_SECONDS", 0.05)  # the session is this process: it lives on
+    monkeypatch.setattr(down, "DOWN_SECONDS", 0.05)  # the session is this process: it lives on
     announce(running.root)
     assert console.run(["down", "--all"]) == 4
     assert running.session.was_told_to_stop
@@ -149,7 +149,7 @@ def test_without_a_terminal_it_asks_nothing(running: Running, monkeypatch: pytes
 def test_one_that_does_not_answer_keeps_no_other_from_being_stopped(
     running: Running, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(control, "DOWN_SECONDS", 0.05)
+    monkeypatch.setattr(down, "DOWN_SECONDS", 0.05)
     monkeypatch.setattr(sessions, "ANSWER_SECONDS", 2.0)
     announce(running.root)
     hung = tmp_path / "a-hung-one"
@@ -166,7 +166,7 @@ def test_one_that_does_not_answer_keeps_no_other_from_being_stopped(
 def test_on_a_terminal_it_shows_them_and_asks(
     answer: str, code: int, stopped: bool, running: Running, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(control, "DOWN_SECONDS", 0.05)
+    monkeypatch.setattr(down, "DOWN_SECONDS", 0.05)
     announce(running.root)
     master, slave = pty.openpty()
     with os.fdopen(slave) as terminal:
@@ -182,7 +182,7 @@ def test_down_reaches_the_proxy_that_was_started_in_a_folder(
     running: Running, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Its place is below the folder; `api/status` has the folder itself."""
-    monkeypatch.setattr(control, "DOWN_SECONDS", 0.05)
+    monkeypatch.setattr(down, "DOWN_SECONDS", 0.05)
     place = running.root / "proxy 1"
     announce(place, socket=str(socket_path(running.root)))
     folder = Path(running.session.status().root)
