@@ -13,18 +13,7 @@ from devproxy.ports.whose import Whose
 from tests.ports.children import CLIENT, IPV4, Children
 from tests.support import free_port
 from tests.support.devproxy import Start, devproxy
-from tests.support.services import write_config
-
-API = """
-[services.api]
-kind = "backend"
-command = "exec {python} server.py api"
-port = "auto"
-
-[[routes]]
-prefix = "/"
-to = "api"
-"""
+from tests.support.services import API, write_config
 
 
 def listed(cwd: Path, *arguments: str) -> dict[int, dict[str, Any]]:

@@ -17,33 +17,14 @@ from devproxy.ports.probe import is_free
 from tests.support import free_port, until
 from tests.support.devproxy import COMMAND, RunningDevproxy, assert_none_left, living
 from tests.support.devproxy import devproxy as run_devproxy
-from tests.support.services import write_config, write_procfile
+from tests.support.services import SERVERS, WEB_AND_API, write_config, write_procfile
 
 Done = subprocess.CompletedProcess[str]
 Devproxy = Callable[..., Done]
 
-SERVERS = {"web": "{python} server.py web", "api": "{python} server.py api"}
-
-BROKEN = """
-[services.web]
-kind = "frontend"
-command = "exec {python} server.py web"
-port = "auto"
-
-[services.api]
-kind = "backend"
-command = "COMMAND"
-port = "auto"
-restart = "never"
-
-[[routes]]
-prefix = "/"
-to = "web"
-
-[[routes]]
-prefix = "/api"
-to = "api"
-"""
+BROKEN = WEB_AND_API.replace(
+    '"exec {python} server.py api"\nport = "auto"\n', '"COMMAND"\nport = "auto"\nrestart = "never"\n'
+)
 
 STATUS_KEYS = {"schema", "name", "root", "pid", "url", "urls", "ready", "services"}
 SERVICE_KEYS = {"name", "kind", "state", "pid", "port", "url", "since", "restarts", "last_exit"}

@@ -20,9 +20,7 @@ from devproxy.session.place import is_taken
 from tests.support import free_port, until
 from tests.support.devproxy import COMMAND, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
-from tests.support.services import write_config, write_procfile
-
-SERVERS = {"web": "{python} server.py web", "api": "{python} server.py api"}
+from tests.support.services import SERVERS, write_config, write_procfile
 
 # It streams until its client leaves, as frameworks do; uvicorn waits for that before it ends.
 STREAMING = """

@@ -7,37 +7,15 @@ import signal
 from pathlib import Path
 
 import httpx
-import psutil
 import pytest
 
 from tests.support import free_port, until
 from tests.support.devproxy import RunningDevproxy, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
-from tests.support.services import write_config, write_procfile
-
-SERVERS = {"web": "{python} server.py web", "api": "{python} server.py api"}
+from tests.support.services import SERVERS, WEB_AND_API, write_config, write_procfile
 
 # `web` needs `api`: so api is started first and stopped last.
-ORDERED = """
-[services.web]
-kind = "frontend"
-command = "exec {python} server.py web"
-port = "auto"
-depends_on = { api = "ready" }
-
-[services.api]
-kind = "backend"
-command = "exec {python} server.py api"
-port = "auto"
-
-[[routes]]
-prefix = "/"
-to = "web"
-
-[[routes]]
-prefix = "/api"
-to = "api"
-"""
+ORDERED = WEB_AND_API.replace('port = "auto"\n', 'port = "auto"\ndepends_on = { api = "ready" }\n', 1)
 
 STUBBORN = """
 [services.mule]
@@ -53,13 +31,6 @@ command = "sleep 600"
 
 def journal(root: Path) -> list[str]:
     return (root / "journal").read_text().splitlines()
-
-
-def gone(pid: int) -> bool:
-    try:
-        return not is_alive(psutil.Process(pid))
-    except psutil.NoSuchProcess:
-        return True
 
 
 def printed_pid(session: RunningDevproxy) -> int:
@@ -169,9 +140,9 @@ def test_a_grandchild_is_gone_when_it_has_stopped(tmp_path: Path, devproxy: Star
     write_procfile(tmp_path, web=SERVERS["web"], worker=f"{{python}} parent.py {how}")
     session = devproxy(tmp_path)
     grandchild = printed_pid(session)
-    assert not gone(grandchild)
+    assert is_alive(grandchild)
     session.stop()
-    assert gone(grandchild)
+    assert not is_alive(grandchild)
 
 
 def test_children_do_not_outlive_a_devproxy_that_was_killed(tmp_path: Path, devproxy: Start) -> None:
@@ -181,7 +152,7 @@ def test_children_do_not_outlive_a_devproxy_that_was_killed(tmp_path: Path, devp
     children = session.descendants()
     session.send(signal.SIGKILL)
     session.process.wait(20)
-    until(lambda: gone(grandchild) and not any(is_alive(child) for child in children), within=15)
+    until(lambda: not is_alive(grandchild) and not any(is_alive(child) for child in children), within=15)
     assert f"grandchild {grandchild} is here" in session.run("logs", "worker")  # what they printed is not lost
 
 

@@ -12,27 +12,7 @@ from devproxy.errors import DevproxyError, NoSession
 from tests.support import free_port, until
 from tests.support.devproxy import RunningDevproxy, Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
-from tests.support.services import write_config, write_procfile
-
-CONFIG = """
-[services.web]
-kind = "frontend"
-command = "exec {python} server.py web"
-port = "auto"
-
-[services.api]
-kind = "backend"
-command = "exec {python} server.py api"
-port = "auto"
-
-[[routes]]
-prefix = "/"
-to = "web"
-
-[[routes]]
-prefix = "/api"
-to = "api"
-"""
+from tests.support.services import WEB_AND_API, write_config, write_procfile
 
 
 def reload(session: RunningDevproxy) -> dict[str, Any]:
@@ -40,7 +20,7 @@ def reload(session: RunningDevproxy) -> dict[str, Any]:
 
 
 def test_only_what_changed_restarts_and_no_request_fails_meanwhile(tmp_path: Path, devproxy: Start) -> None:
-    write_config(tmp_path, CONFIG)
+    write_config(tmp_path, WEB_AND_API)
     session = devproxy(tmp_path).wait_ready()
     before = session.services()
     answers: list[tuple[int, str]] = []
@@ -56,7 +36,7 @@ def test_only_what_changed_restarts_and_no_request_fails_meanwhile(tmp_path: Pat
     visitor.start()
     try:
         until(lambda: answers)
-        write_config(tmp_path, CONFIG.replace("server.py api", "server.py other"))
+        write_config(tmp_path, WEB_AND_API.replace("server.py api", "server.py other"))
         session.wait_for("devproxy.toml changed: `devproxy reload` restarts api\n")
         assert session.services() == before  # an edit alone changes nothing
         assert reload(session)["restarted"] == ["api"]
@@ -72,9 +52,9 @@ def test_only_what_changed_restarts_and_no_request_fails_meanwhile(tmp_path: Pat
 
 
 def test_services_and_routes_come_and_go(tmp_path: Path, devproxy: Start) -> None:
-    write_config(tmp_path, CONFIG)
+    write_config(tmp_path, WEB_AND_API)
     session = devproxy(tmp_path).wait_ready()
-    before, web = session.services(), CONFIG.split("[services.api]")[0]
+    before, web = session.services(), WEB_AND_API.split("[services.api]")[0]
     (old,) = [one for one in session.descendants() if one.pid == before["api"]["pid"]]
     mail = f'[services.mail]\nkind = "backend"\ncommand = "exec {{python}} server.py mail"\nport = {free_port()}\n'
     routes = '[[routes]]\nprefix = "/"\nto = "web"\n[[routes]]\nprefix = "/mail"\nto = "mail"\n'
@@ -91,10 +71,10 @@ def test_services_and_routes_come_and_go(tmp_path: Path, devproxy: Start) -> Non
 
 
 def test_a_config_that_became_wrong_is_said_at_once_and_changes_nothing(tmp_path: Path, devproxy: Start) -> None:
-    write_config(tmp_path, CONFIG)
+    write_config(tmp_path, WEB_AND_API)
     session = devproxy(tmp_path).wait_ready()
     before = session.services()
-    write_config(tmp_path, CONFIG.replace('kind = "backend"', 'kind = "backside"'))
+    write_config(tmp_path, WEB_AND_API.replace('kind = "backend"', 'kind = "backside"'))
     session.wait_for("devproxy.toml changed, and has errors; everything runs on as it was\n")
     said = session.wait_for("devproxy.toml:8: services.api.kind: expected")
     refused = run_devproxy(tmp_path, ["reload"])
@@ -105,19 +85,19 @@ def test_a_config_that_became_wrong_is_said_at_once_and_changes_nothing(tmp_path
     assert run_devproxy(elsewhere, ["up"]).stderr == refused.stderr
     assert refused.stderr.splitlines()[0].removeprefix("devproxy: ") in said
     assert session.services() == before
-    write_config(tmp_path, CONFIG)
+    write_config(tmp_path, WEB_AND_API)
     session.wait_for("devproxy.toml changed: it is what runs again")
 
 
 def test_what_a_session_is_built_on_waits_for_the_next_up_and_the_rest_counts_at_once(
     tmp_path: Path, devproxy: Start
 ) -> None:
-    write_config(tmp_path, CONFIG)
+    write_config(tmp_path, WEB_AND_API)
     session = devproxy(tmp_path).wait_ready()
     foreign = {"Host": f"app.test:{session.port}"}
     assert httpx.get(f"{session.url}/page", headers=foreign).status_code == 403
     pids = {name: one["pid"] for name, one in session.services().items()}
-    write_config(tmp_path, f'port = {free_port()}\nname = "new"\nallowed_hosts = ["app.test"]\n{CONFIG}')
+    write_config(tmp_path, f'port = {free_port()}\nname = "new"\nallowed_hosts = ["app.test"]\n{WEB_AND_API}')
     session.wait_for("name and port: take effect at the next `devproxy up`")
     said = reload(session)
     assert (said["changed"], said["later"]) == (["allowed_hosts"], ["name", "port"])
@@ -131,7 +111,7 @@ def test_folders_watches_and_readiness_follow(tmp_path: Path, devproxy: Start) -
     for name in ("one", "two"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "index.html").write_text(f"<p>{name}</p>")
-    site = '[services.web]\nkind = "static"\nstatic = "one"\n' + CONFIG.split('port = "auto"\n', 1)[1]
+    site = '[services.web]\nkind = "static"\nstatic = "one"\n' + WEB_AND_API.split('port = "auto"\n', 1)[1]
     write_config(tmp_path, site)
     session = devproxy(tmp_path).wait_ready()
     document = {"Accept": "text/html"}
@@ -157,14 +137,14 @@ def test_without_a_config_the_project_is_looked_at_again(tmp_path: Path, devprox
     session.wait_for("Procfile.dev changed: `devproxy reload` ")
     assert reload(session)["started"] == ["api"]
     assert httpx.get(f"{session.url}/api/x").text == "api /api/x"
-    write_config(tmp_path, CONFIG)  # as `devproxy init` does
+    write_config(tmp_path, WEB_AND_API)  # as `devproxy init` does
     session.wait_for("devproxy.toml changed: `devproxy reload` restarts ")
 
 
 def test_other_variables_for_a_service_are_said_and_a_reload_restarts_just_that_one(
     tmp_path: Path, devproxy: Start
 ) -> None:
-    write_config(tmp_path, CONFIG.replace("server.py api", "server.py $NAME"))
+    write_config(tmp_path, WEB_AND_API.replace("server.py api", "server.py $NAME"))
     (tmp_path / "devproxy.toml").write_text(
         (tmp_path / "devproxy.toml").read_text().replace('kind = "backend"', 'kind = "backend"\nenv_files = [".env"]')
     )

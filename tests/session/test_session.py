@@ -18,18 +18,7 @@ from devproxy.session.place import SESSION_FILE
 from tests.support import free_port, until
 from tests.support.devproxy import Start, is_alive
 from tests.support.devproxy import devproxy as run_devproxy
-from tests.support.services import write_config
-
-API = """
-[services.api]
-kind = "backend"
-command = "exec {python} server.py api"
-port = "auto"
-
-[[routes]]
-prefix = "/"
-to = "api"
-"""
+from tests.support.services import API, write_config
 
 
 def test_its_first_line_says_what_is_being_done_before_any_child_prints(tmp_path: Path, devproxy: Start) -> None:

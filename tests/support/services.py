@@ -64,6 +64,42 @@ print(f"grandchild {child.pid} is here", flush=True)
 time.sleep(600)
 """
 
+# As lines of a Procfile.
+SERVERS = {"web": "{python} server.py web", "api": "{python} server.py api"}
+
+# One service behind everything.
+API = """
+[services.api]
+kind = "backend"
+command = "exec {python} server.py api"
+port = "auto"
+
+[[routes]]
+prefix = "/"
+to = "api"
+"""
+
+# A page, and an API below /api.
+WEB_AND_API = """
+[services.web]
+kind = "frontend"
+command = "exec {python} server.py web"
+port = "auto"
+
+[services.api]
+kind = "backend"
+command = "exec {python} server.py api"
+port = "auto"
+
+[[routes]]
+prefix = "/"
+to = "web"
+
+[[routes]]
+prefix = "/api"
+to = "api"
+"""
+
 
 def write_services(root: Path) -> None:
     """Put the programs into a project's folder."""
