@@ -103,7 +103,7 @@ def entries(
             raw = path.with_suffix(".idx").read_bytes()
         except FileNotFoundError:
             continue
-        lines = raw[: raw.rfind(b"\n") + 1].split(b"\n")[:-1]
+        lines = raw.split(b"\n")[:-1]  # without what has no end yet
         if is_wanted:
             lines = lines[_first_line(lines, service, path, is_wanted) :]
         for each in reversed(lines) if newest_first else lines:

@@ -150,6 +150,15 @@ def test_progress_without_an_end_takes_no_memory():
     assert len(lines._tail) < 200
 
 
+def test_carriage_returns_without_an_end_take_no_memory():
+    lines = LineFilter()
+    for _ in range(100):
+        assert lines.feed(b"x" + b"\r" * 50) == b""
+    for _ in range(100):
+        assert lines.feed(b"\r" * 50) == b""
+    assert len(lines._tail) < 10
+
+
 def test_a_control_string_without_an_end_swallows_4_kib_of_its_line_and_no_more():
     assert filtered(b"a\x1b]0;" + b"t" * (STRING_LIMIT + 10) + b"\nnext\n").endswith(b"t" * 10 + b"\nnext\n")
     assert filtered(b"a\x1b]0;short\nnext\n") == b"a\nnext\n"

@@ -162,6 +162,10 @@ def test_an_earlier_session_is_gone_on_from_without_a_file_of_this_one(tmp_path:
     earlier.close()
     log = Log(tmp_path, "s", SMALL)
     assert [event.id for event in backlog(log, last_event_id="first-1")[:-1]] == ["first-2"]
+    log.source("api").feed(b"1\n2\n")
+    for path in tmp_path.glob("api.*"):
+        path.unlink()  # a disk that did not take them
+    assert [event.id for event in backlog(log, last_event_id="first-1")[:-1]] == ["first-2", "s-1", "s-2"]
     log.close()
 
 
