@@ -9,7 +9,7 @@ A small process of its own that reads a pipe held open by the session, line by l
 
 End of file means that the session is gone: what was named, what carries the session's mark in its environment,
 and what descends from either, is asked to end, and killed half a second later. One mechanism on Linux and macOS.
-Run as a script, without site packages; its argument is the mark.
+Run as a script, without site packages; its arguments are the mark, and when the kernel created the session.
 """
 
 import os
@@ -33,7 +33,7 @@ def main() -> None:
         signal.signal(number, signal.SIG_IGN)
     groups: set[int] = set()
     processes: set[Process] = set()
-    since = created(os.getppid())
+    since = float(sys.argv[2])  # not asked of the kernel: the session may be gone before we run
     for line in sys.stdin:
         word, *more = line[1:].split()
         if line[0] == "+":
@@ -138,12 +138,6 @@ def row_of(pid: str, since: float) -> Row | None:
     if not fields or fields[0] in b"ZXx" or (began := seconds(fields)) < since:
         return None
     return Row(int(fields[1]), int(fields[2]), began, mark_in(content(f"/proc/{pid}/environ").split(b"\0")))
-
-
-def created(pid: int) -> float:
-    """When a process was created; 0 where nothing tells."""
-    stat = content(f"/proc/{pid}/stat")
-    return seconds(stat[stat.rindex(b")") + 2 :].split()) if stat else 0.0
 
 
 def seconds(fields: list[bytes]) -> float:

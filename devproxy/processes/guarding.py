@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
+from devproxy.ports import identity
 from devproxy.ports.identity import Identity
 
 
@@ -24,10 +25,10 @@ class GuardLink:
         os.set_blocking(self._write, False)
         for line in (*map(_group, groups), *map(_process, processes)):
             os.write(self._write, line)  # the pipe holds some thousands of them
-        script = Path(__file__).with_name("guard.py")
+        script, we = Path(__file__).with_name("guard.py"), identity.of(os.getpid())
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", str(script), mark],
+                [sys.executable, "-I", "-S", str(script), mark, repr(we.create_time if we is not None else 0.0)],
                 stdin=read,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

@@ -12,6 +12,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from devproxy.ports import identity
+from devproxy.processes import guarding
 from devproxy.processes.guarding import GuardLink
 from tests.processes.stage import STAY, python
 from tests.support import until
@@ -20,6 +22,8 @@ from tests.support.devproxy import is_alive
 # A session in small: starts children, tells the guard, says all pids, and waits for its end.
 SESSION = f"""
 import os, subprocess, sys
+from devproxy.ports import identity
+from devproxy.processes import guarding
 from devproxy.processes.guarding import GuardLink
 STAY = {STAY!r}
 link = GuardLink("DEVPROXY_SESSION=" + sys.argv[1])
@@ -215,6 +219,28 @@ def test_who_is_older_than_the_session_is_not_touched_whatever_its_environment_s
         small.kill()
         until(lambda: not is_alive(guard))
         assert not is_alive(one)
+        assert older.poll() is None
+        older.kill()
+
+
+def test_a_session_that_is_gone_before_its_guard_runs_is_no_older_for_that() -> None:
+    """The guard's parent is somebody else by then: here it is the test."""
+    mark = f"DEVPROXY_SESSION={os.urandom(4).hex()}"
+    environment = {**os.environ, "DEVPROXY_SESSION": mark.partition("=")[2]}
+    started = []
+    for _ in range(2):
+        started.append(subprocess.Popen(python(STAY), stdout=subprocess.PIPE, env=environment, start_new_session=True))
+        output = started[-1].stdout
+        assert output
+        output.readline()  # it has run for longer than the kernel's clock tick
+    older, younger = started
+    with older, younger:
+        session = identity.of(younger.pid)
+        assert session is not None
+        script = Path(guarding.__file__).with_name("guard.py")
+        words = [sys.executable, "-I", "-S", str(script), mark, repr(session.create_time)]
+        subprocess.run(words, stdin=subprocess.DEVNULL, check=True, timeout=20)
+        assert not is_alive(younger.pid)
         assert older.poll() is None
         older.kill()
 

@@ -120,7 +120,7 @@ def test_djangos_runserver_that_keeps_its_broken_worker(tmp_path: Path) -> None:
         grouper, lines = Grouper(), stage.log.last_lines("it", 200)
         groups = [group for line in lines for group in grouper.feed(line)] + grouper.flush()
         errors = [group for group in groups if is_traceback(group)]
-        assert [error[-1].text for error in errors] == ["SyntaxError: invalid syntax"]
+        assert [error[-1].plain for error in errors] == ["SyntaxError: invalid syntax"]
         await watches(stage, starts=2)
         save(urls, URLS.replace("VERSION", "three"))
         await stage.state("ready", within=30)
