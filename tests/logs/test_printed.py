@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from devproxy.config.model import Logs
+from devproxy.hub.topic import TopicClosed
 from devproxy.logs.log import Log
 from devproxy.logs.printed import printed
 from tests.support import run
@@ -61,9 +62,13 @@ def test_it_waits_for_the_service_itself_and_beyond_the_end_of_the_log(log: Log)
     async def scene() -> None:
         waiting = asyncio.create_task(printed(log, "api", UP, 0))
         flood(log)
-        await asyncio.sleep(0.05)
+        await printed(log, "chatty", UP, 0)  # who has begun after it, and finds what it looks for
+        other = log.topic.subscribe(0)
         log.close()
-        await asyncio.sleep(0.05)
+        with pytest.raises(TopicClosed):
+            while True:
+                await other.next()
+        await asyncio.sleep(0)  # the end is told to all in one turn
         assert not waiting.done()
         waiting.cancel()
         await asyncio.gather(waiting, return_exceptions=True)
