@@ -66,7 +66,7 @@ class LiveReload:
     ) -> None:
         self._root = root
         self._prefix = url_prefix.rstrip("/")
-        self._quiet_ms = max(quiet_ms, BUILD_QUIET_MS) if is_build_output(root) else quiet_ms
+        self._quiet_ms = quiet_period_ms(root, quiet_ms)
         self._publish = publish
         self._content = Content() if content is None else content
         self._bursts: asyncio.Queue[frozenset[str]] = asyncio.Queue()
@@ -129,6 +129,11 @@ def sort_changes(names: Iterable[str]) -> tuple[str, list[str]]:
     if all(posixpath.splitext(name)[1].lower() == ".css" for name in relevant):
         return "css", relevant
     return "page", []
+
+
+def quiet_period_ms(root: Path, asked_ms: int) -> int:
+    """How long nothing must change in a folder before its pages are told."""
+    return max(asked_ms, BUILD_QUIET_MS) if is_build_output(root) else asked_ms
 
 
 def is_build_output(root: Path) -> bool:
