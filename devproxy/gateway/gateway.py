@@ -54,6 +54,7 @@ class Gateway:
     ) -> None:
         self.pseudonym = f"devproxy-{name}".encode("ascii", "replace")
         self.draining = False
+        self.requests = 0  # so far
         self._control = control
         self._describe = describe
         self.adopt(routes, backends, hold, allowed_hosts, trusted_proxies)
@@ -156,6 +157,7 @@ class Gateway:
 
     def route(self, client: GatewayProtocol, request: RequestHead) -> None:
         """Hand an admitted request to whoever answers it."""
+        self.requests += 1
         if request.upgrade and request.upgrade != b"websocket":
             request.upgrade = b""  # h2c and its like end here, as RFC 9110 §7.8 lets an intermediary choose
         if is_ours(request.target):

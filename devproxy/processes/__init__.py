@@ -21,4 +21,5 @@ terminal.py    who is attached to a service        unfinished.py  lines without 
 missing.py     a program that is not there (pure)  contested.py   which port was in use, by what it printed (pure)
 stillborn.py   has an error ended its start? (pure)   supervisor.py  all services: who may start, reverse stop
 dependencies.py   who depends on whom (pure)       probe_command.py   a command that tells
+pace.py        how much of the loop a child may take that prints without end (pure)
 """

@@ -1,9 +1,11 @@
 """What one child prints, as it is read: for the log, for who is attached, and in search of questions."""
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 
 from devproxy.processes.child import Child
+from devproxy.processes.pace import Pace
 from devproxy.processes.start import Source
 from devproxy.processes.terminal import Terminal
 from devproxy.processes.unfinished import Unfinished
@@ -13,17 +15,19 @@ class Outputs:
     """Reads one child's outputs, from `read` on in the loop.
 
     Args: sources: where they go, by stream; terminal: who is attached sees them, too; asks: called when it seems to
-    wait for an answer.
+    wait for an answer; pace: how fast it is read.
     Owns: the child's outputs; `close` closes them.
     """
 
     def __init__(
-        self, child: Child, sources: Mapping[str, Source], terminal: Terminal, asks: Callable[[], None]
+        self, child: Child, sources: Mapping[str, Source], terminal: Terminal, asks: Callable[[], None], pace: Pace
     ) -> None:
         self._child = child
         self._sources = sources
         self._terminal = terminal
         self._asks = asks
+        self._pace = pace
+        self._resting: dict[int, asyncio.TimerHandle] = {}  # outputs that are not read for a moment
         self._unfinished: Mapping[str, Unfinished] = {}  # by stream, once there is a loop
 
     def read(self) -> None:
@@ -48,11 +52,24 @@ class Outputs:
             self._child.close_output(fd)
 
     def _readable(self, fd: int) -> None:
+        began = time.monotonic()
         data = self._child.read(fd)
         if data is None:
             self._stop_reading(fd)
         elif data:
             self._take(self._child.outputs[fd], data)
+            now = time.monotonic()
+            if (seconds := self._pace.rest(now - began, now)) > 0:
+                self._rest(fd, seconds)
+
+    def _rest(self, fd: int, seconds: float) -> None:
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(fd)
+        self._resting[fd] = loop.call_later(seconds, self._go_on, fd)
+
+    def _go_on(self, fd: int) -> None:
+        del self._resting[fd]
+        asyncio.get_running_loop().add_reader(fd, self._readable, fd)
 
     def _take(self, stream: str, data: bytes) -> None:
         self._sources[stream].feed(data)
@@ -62,6 +79,8 @@ class Outputs:
 
     def _stop_reading(self, fd: int) -> None:
         """Its end of file. Not closed yet: that would hang up on a child that prints into files (SIGHUP, pty(7))."""
+        if (resting := self._resting.pop(fd, None)) is not None:
+            resting.cancel()
         asyncio.get_running_loop().remove_reader(fd)
         self._unfinished[self._child.outputs[fd]].stop()
         self._sources[self._child.outputs[fd]].flush()

@@ -46,6 +46,7 @@ from devproxy.processes.lifecycle import (
     step,
 )
 from devproxy.processes.outputs import Outputs
+from devproxy.processes.pace import Pace
 from devproxy.processes.readiness import is_declared
 from devproxy.processes.running import Running
 from devproxy.processes.start import Started
@@ -278,7 +279,7 @@ class Service:
             return
         child, around = started.child, self._around
         tree = Tree(child, service=self.spec.name, session=around.starter.session, is_child=around.reaper.is_watched)
-        outputs = Outputs(child, started.sources, self.terminal, self._asks)
+        outputs = Outputs(child, started.sources, self.terminal, self._asks, Pace(around.requests))
         self._running = running = Running(started, tree, outputs, around.held)
         self.environment, self.first_line = started.environment, started.first_line
         around.reaper.watch(child.pid, lambda exit_: self._on_exit(running, generation, exit_))

@@ -24,7 +24,7 @@ class Surroundings:
     raising DevproxyError if it cannot (`again`: its own child has just held it); clear: sees that another port
     binds, which it insists on; held: says who has the ports of a service that has stopped, and that do not bind;
     changed: called after each change of a life, with the life of before; asked: called when a service seems to
-    wait for an answer that nobody gives it.
+    wait for an answer that nobody gives it; requests: how many the gateway has had.
     """
 
     starter: Starter
@@ -36,3 +36,4 @@ class Surroundings:
     held: Callable[[Collection[int]], str]
     changed: Callable[["Service", Life], None]
     asked: Callable[["Service"], None]
+    requests: Callable[[], int]

@@ -97,6 +97,7 @@ class Session:
             held=launch.claims.held,
             changed=self._changed,
             asked=self._asked,
+            requests=lambda: self._gateway.requests,
         )
         self.supervisor = Supervisor(self._services(self.config, {}), launch.selection)
         self.supervisor.prepare(launch.children)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from devproxy.spa.reload import Content
     from devproxy.watch import Subscription, Watcher
 
-SAVE_QUIET_MS: Final = 30
+SAVE_QUIET_MS: Final = 50
 """A save is often several writes; this long without another one, it is complete."""
 
 EDIT_QUIET_MS: Final = 200

@@ -55,6 +55,16 @@ def test_without_a_control_application_its_path_is_a_404_and_never_proxied() -> 
     run(main())
 
 
+def test_it_counts_the_requests_that_it_was_sent() -> None:
+    async def main() -> None:
+        async with running_gateway({"api": Upstream("api")}, (Route(to=("api",), prefix="/api"),)) as front:
+            for number in range(3):
+                assert front.gateway.requests == number
+                await front.talk(front.request("/nowhere"))
+
+    run(main())
+
+
 def test_a_routes_edits_reach_both_heads() -> None:
     seen: list[bytes] = []
 

@@ -86,6 +86,7 @@ class Stage:
         self.size = (90, 30)  # of the window
         self.asked: list[str] = []  # the services that were said to wait for input
         self.watchers: list[Callable[[], None]] = []
+        self.requests: Callable[[], int] = lambda: 0  # how many the gateway has had
         self._link = GuardLink(f"{MARKER}={self.session}")
         self._not_ours = {self._link.pid, *family.children(os.getpid())}  # what other tests have started
         self._leases, memory = Leases(runtime_dir()), Memory(state_home(), root)
@@ -115,6 +116,7 @@ class Stage:
             claims.held,
             self._changed,
             self._asked,
+            lambda: self.requests(),
         )
         services = [Service(each, self._around, listens=each.port is not None) for each in specs]
         self.supervisor = Supervisor(services, selection)

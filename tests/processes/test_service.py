@@ -1,6 +1,7 @@
 """One service and its owner: what it prints, how it becomes ready, restarts, and stops."""
 
 import asyncio
+import itertools
 import os
 import random
 import re
@@ -60,6 +61,31 @@ def test_a_megabyte_arrives_whole_and_in_order(tmp_path: Path) -> None:
 
     lines = play(scene, spec(tmp_path, python(source))).lines()
     assert [int(line.split()[0]) for line in lines] == list(range(9_000))
+
+
+def test_nothing_is_lost_of_one_that_is_slowed_because_of_requests(tmp_path: Path) -> None:
+    source = "import sys\nfor n in range(20_000): print(n, 'x' * 100, file=sys.stdout if n % 2 else sys.stderr)"
+
+    async def scene(stage: Stage) -> None:
+        stage.requests = itertools.count(1).__next__  # another one whenever somebody looks
+        await stage.state("done")
+        assert stage.log.topic.last >= 20_000
+
+    stage = play(scene, spec(tmp_path, python(source)))
+    numbers = [int(line.split()[0]) for line in stage.lines()]
+    assert len(numbers) > 9_000  # as many as memory keeps
+    assert numbers == list(range(20_000))[-len(numbers) :]
+
+
+def test_one_that_is_slowed_is_stopped_as_ever(tmp_path: Path) -> None:
+    async def scene(stage: Stage) -> None:
+        stage.requests = itertools.count(1).__next__
+        await stage.line("chatter")
+        await auntil(lambda: stage.log.topic.last > 50_000)
+        stage.supervisor.ask_stop("it")
+        await stage.state("stopped")
+
+    play(scene, spec(tmp_path, "yes chatter"))
 
 
 def test_one_that_never_stops_printing_keeps_us_from_nobody_else(tmp_path: Path) -> None:
