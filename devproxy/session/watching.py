@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from devproxy.config.model import Config
 from devproxy.config.root import FILE, PYPROJECT
+from devproxy.discovery.procfile import ENV_FILES
 from devproxy.discovery.procfile import NAMES as PROCFILES
 from devproxy.session.backends import prefix_of
 
@@ -160,8 +161,11 @@ def _watched(config: Config, awaiting: Collection[str]) -> "Iterator[tuple[str, 
 
 
 def _env_files(config: Config) -> Iterator[tuple[Path, tuple[str, ...]]]:
-    """The files that services are given variables from."""
-    files = {file for declared in config.services if declared.command is not None for file in declared.env_files}
+    """The files that services are given variables from; without a config also those that would be, once there."""
+    ours = [declared for declared in config.services if declared.command is not None]
+    files = {file for declared in ours for file in declared.env_files}
+    if config.source is None:
+        files |= {declared.dir / name for declared in ours for name in ENV_FILES}
     for folder in {file.parent for file in files}:
         yield folder, tuple(sorted(file.name for file in files if file.parent == folder))
 

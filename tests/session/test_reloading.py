@@ -133,6 +133,8 @@ def test_folders_watches_and_readiness_follow(tmp_path: Path, devproxy: Start) -
 def test_without_a_config_the_project_is_looked_at_again(tmp_path: Path, devproxy: Start) -> None:
     write_procfile(tmp_path, web="{python} server.py web")
     session = devproxy(tmp_path).wait_ready()
+    (tmp_path / ".env").write_text("NAME=one\n")
+    session.wait_for(".env changed: `devproxy reload` restarts web\n")
     write_procfile(tmp_path, web="{python} server.py web", api="{python} server.py api")
     session.wait_for("Procfile.dev changed: `devproxy reload` ")
     assert reload(session)["started"] == ["api"]
