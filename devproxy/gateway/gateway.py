@@ -22,6 +22,7 @@ from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, own_hops, request_bytes
 from devproxy.proxy.hold import kind_of
 from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.upstream import Upstream
+from devproxy.proxy.websocket import is_handshake
 
 SWEEP_SECONDS: Final = 5.0
 MAX_KNOWN_HOSTS: Final = 64
@@ -158,7 +159,7 @@ class Gateway:
     def route(self, client: GatewayProtocol, request: RequestHead) -> None:
         """Hand an admitted request to whoever answers it."""
         self.requests += 1
-        if request.upgrade and request.upgrade != b"websocket":
+        if request.upgrade and not is_handshake(request):
             request.upgrade = b""  # h2c and its like end here, as RFC 9110 §7.8 lets an intermediary choose
         if is_ours(request.target):
             if self._control is None:

@@ -16,8 +16,9 @@ from devproxy.proxy.failures import Outage
 from devproxy.proxy.framing import BadChunk, ChunkedBody
 from devproxy.proxy.head import BadHead, RequestHead, head_end, parse_request
 from devproxy.proxy.headers import Hop
-from devproxy.proxy.relay import reset
+from devproxy.proxy.relay import Relay, reset
 from devproxy.proxy.routes import under
+from devproxy.proxy.websocket import GOING_AWAY
 
 if TYPE_CHECKING:
     from devproxy.gateway.gateway import Gateway
@@ -64,7 +65,7 @@ class GatewayProtocol(asyncio.Protocol):
         self._feeding = False
         self._head_since = 0.0  # when the head in the buffer began; 0: none did
         self._full = False  # the client does not read: no further request until it does
-        self._relayed = False
+        self._relay: Relay | None = None
         self._raw: Callable[[bytes], None] | None = None  # after an upgrade to an application of ours
         self._linger: asyncio.TimerHandle | None = None
 
@@ -257,12 +258,15 @@ class GatewayProtocol(asyncio.Protocol):
         else:
             self.transport.close()
 
-    def upgraded(self) -> tuple[bytes, Callable[[], None]]:
+    def upgraded(self, relay: Relay) -> bytes:
         """A relay takes the transport over, and the bytes that have already come."""
         self._sink = None
-        self._relayed = True
+        self._relay = relay
         early, self._buffer = self._buffer, b""
-        return early, lambda: self.gateway.closed(self)
+        return early
+
+    def relay_over(self) -> None:
+        self.gateway.closed(self)
 
     def take_over(self, receive: Callable[[bytes], None]) -> None:
         """An application of ours gets an upgrade: from now on it receives the bytes."""
@@ -288,7 +292,7 @@ class GatewayProtocol(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        return self._sink is None and self._raw is None and not self._relayed
+        return self._sink is None and self._raw is None and self._relay is None
 
     def expire(self, now: float) -> None:
         """Close if the client took too long over a head, sent no further request, or left while it was not read."""
@@ -306,8 +310,10 @@ class GatewayProtocol(asyncio.Protocol):
             self.transport.close()
 
     def drain(self) -> None:
-        """Close now if nothing or a relay is under way, else after the answer."""
-        if self.is_idle or self._relayed:
+        """Close now if nothing is under way, else after the answer; a relay as soon as its client has been told."""
+        if self._relay is not None:
+            self._relay.close(GOING_AWAY, "devproxy stops")
+        elif self.is_idle:
             self.transport.close()
 
 

@@ -15,12 +15,13 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from devproxy.config.model import FieldEdits, Hold
-from devproxy.proxy import relay
 from devproxy.proxy.framing import ChunkedBody
 from devproxy.proxy.head import RequestHead, ResponseHead
 from devproxy.proxy.headers import response_bytes, trailer_bytes
 from devproxy.proxy.hold import Action, Kind, decide
+from devproxy.proxy.relay import Relay
 from devproxy.proxy.upstream import Upstream, UpstreamConnection
+from devproxy.proxy.websocket import refusal_of
 
 REDIAL_SECONDS = 0.05
 """How often a ready service that refuses is dialled again."""
@@ -48,9 +49,11 @@ class Client(Protocol):
         """The answer cannot be completed: end the connection so that the client sees that it was cut.
         `unseen`: a clean end of the connection would look like the answer's."""
 
-    def upgraded(self) -> tuple[bytes, Callable[[], None]]:
-        """The connection is a relay from now on: what the client has sent behind its request, and what to
-        call when a side of the relay is lost."""
+    def upgraded(self, relay: Relay) -> bytes:
+        """The connection is the relay's from now on. Returns what the client has sent behind its request."""
+
+    def relay_over(self) -> None:
+        """The relay has ended, and the connection with it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,18 +330,20 @@ class Exchange:
             return False
         return not self.request.has_body or connection.transport.get_write_buffer_size() == 0
 
-    def switch(self, connection: UpstreamConnection, response: ResponseHead, rest: bytes) -> bool:
-        """The upstream's 101: relay from now on. False if the client asked for no upgrade."""
+    def switch(self, connection: UpstreamConnection, response: ResponseHead, rest: bytes) -> str:
+        """The upstream's 101: relay from now on. Returns why not, if it is no answer to this request."""
         if not self.request.upgrade:
-            return False
-        upgrade = response.noted.get(b"upgrade", b"websocket")
-        framing = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % upgrade
+            return "it switched protocols though nobody asked"
+        if refusal := refusal_of(self.request, response):
+            return refusal
+        framing = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.noted[b"upgrade"]
         head = response_bytes(response, keep_alive=True, http10=False, framing=framing)
         self._finish()
         self._connection = None
-        early, done = self._client.upgraded()
-        relay.join(self._client.transport, connection.release(), to_client=head + rest, to_upstream=early, done=done)
-        return True
+        client, streams = self._client, connection.upstream.streams
+        relay = Relay(client.transport, connection.release(), streams, client.relay_over)
+        relay.begin(head=head, to_client=rest, to_upstream=client.upgraded(relay))
+        return ""
 
     def upstream_lost(self, *, got_bytes: bool, error: Exception | None) -> None:
         """The connection ended before the answer did."""
@@ -382,8 +387,8 @@ class Exchange:
 
     # -- the end
 
-    def end_stream(self) -> None:
-        """The service restarts: end an event stream now. Its client comes back by itself and is held."""
+    def end_stream(self, state: str) -> None:
+        """The service leaves ready: end an event stream now. Its client comes back by itself and is held."""
         self._drop_connection()
         self._finish()
         self._client.exchange_broken(unseen=False)

@@ -58,7 +58,7 @@ _NOTED = HOP_BY_HOP | _OURS | _READ
 NOT_FORWARDED = HOP_BY_HOP | _OURS
 """Fields of a request that end here; those of _OURS are written anew."""
 
-_RESPONSE_NOTED = HOP_BY_HOP | {b"content-length", b"content-type"}
+_RESPONSE_NOTED = HOP_BY_HOP | {b"content-length", b"content-type", b"sec-websocket-accept"}
 _ONCE = frozenset({b"host", b"content-length"})
 
 
@@ -180,6 +180,8 @@ def parse_response(head: bytes) -> ResponseHead:
         tokens = list_of(connection)
         keep_alive = b"close" not in tokens and (not http10 or b"keep-alive" in tokens)
         fields = _without(fields, tokens)
+        if status == b"426" and b"upgrade" in noted:  # RFC 9110 §15.5.22: it has to name the protocol
+            fields += [(b"Connection", b"Upgrade"), (b"Upgrade", noted[b"upgrade"])]
     if chunked and length is not None:
         length, keep_alive = None, False  # RFC 9112 §6.3: the coding wins; do not trust the connection
     return ResponseHead(int(status), reason or b"", http10, noted, fields, length, chunked, keep_alive)

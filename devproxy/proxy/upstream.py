@@ -34,9 +34,10 @@ class Waiter(Protocol):
 
 
 class Stream(Protocol):
-    """An event stream that is being relayed."""
+    """An event stream or a WebSocket."""
 
-    def end_stream(self) -> None: ...
+    def end_stream(self, state: str) -> None:
+        """The service is no longer ready, but in `state`."""
 
 
 class Upstream:
@@ -58,7 +59,7 @@ class Upstream:
         self._held = held
         self.state = state
         self.addresses = addresses
-        self.streams: set[Stream] = set()  # event streams being relayed
+        self.streams: set[Stream] = set()  # those that are open
         self.unanswered: set[UpstreamConnection] = set()  # those that carry a request and had no answer yet
         self._idle: list[UpstreamConnection] = []
         self._waiting: set[Waiter] = set()
@@ -70,8 +71,8 @@ class Upstream:
     def become(self, state: str, addresses: tuple[Address, ...] | None = None) -> None:
         """The service is now in `state`, reached at `addresses`. Wakes all who wait.
 
-        Leaving ready purges the idle connections and ends event streams: a server that is asked to
-        stop would wait for them, and their clients come back and are held. Failing ends what waits for an
+        Leaving ready purges the idle connections and ends event streams and WebSockets: a server that is asked
+        to stop would wait for them, and their clients come back and are held. Failing ends what waits for an
         answer as well: its process lives, so that nothing else would.
         """
         left = self.state == "ready" and state != "ready"
@@ -81,7 +82,7 @@ class Upstream:
         if left:
             self.purge()
             for stream in tuple(self.streams):
-                stream.end_stream()
+                stream.end_stream(state)
         for waiter in tuple(self._waiting):
             waiter.wake()
         if left and state == "failing":
@@ -287,8 +288,8 @@ class UpstreamConnection(asyncio.Protocol):
                 self._final(exchange, response, data)
                 return
             if response.status == 101:
-                if not exchange.switch(self, response, data):
-                    self._malformed(exchange, "it switched protocols though nobody asked")
+                if refusal := exchange.switch(self, response, data):
+                    self._malformed(exchange, refusal)
                 return
             exchange.interim(response)
 

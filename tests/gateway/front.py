@@ -10,7 +10,10 @@ from devproxy.gateway.mount import Mount
 from tests.support.gateway import RunningGateway, ready, running_gateway
 from tests.support.upstream import OK, Conversation, RawUpstream
 
-SWITCHED = b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"
+SWITCHED = (
+    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+    b"Sec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\n\r\n"
+)
 
 
 @dataclass

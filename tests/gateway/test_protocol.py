@@ -19,6 +19,7 @@ from devproxy.proxy.failures import Outage
 from devproxy.proxy.head import RequestHead
 from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.upstream import Upstream
+from devproxy.proxy.websocket import close_frame
 from tests.support import auntil, run, stands_still
 from tests.support.gateway import RunningGateway, body_of, ready, running_gateway, status_of
 from tests.support.upstream import OK, Conversation, Handler, RawUpstream, answering
@@ -584,7 +585,8 @@ def test_draining_closes_what_is_idle_or_a_relay_and_lets_answers_finish() -> No
         busy_writer.write(GET)
         await auntil(lambda: upstream.connections == 2)
         closing = asyncio.create_task(front.gateway.close(grace=5))
-        assert await idle.read() == b"" and await relay.read() == b""
+        assert await idle.read() == b"" and await relay.read() == close_frame(1001, "devproxy stops")
+        relay_writer.close()
         with pytest.raises(ConnectionRefusedError):
             await front.open()
         assert not closing.done()
@@ -592,7 +594,7 @@ def test_draining_closes_what_is_idle_or_a_relay_and_lets_answers_finish() -> No
         assert body_of(await busy.read()) == b"ok"
         await closing
         assert not front.gateway._connections
-        for writer in (relay_writer, busy_writer, _):
+        for writer in (busy_writer, _):
             writer.close()
 
     with_upstream(handler, main)
