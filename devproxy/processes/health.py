@@ -3,14 +3,14 @@
 import asyncio
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 from devproxy.config import model
-from devproxy.logs.tracebacks import last_traceback
 from devproxy.ports import family
 from devproxy.ports.table import tree_listeners
 from devproxy.processes.child import Command
-from devproxy.processes.lifecycle import BecameReady, BecameUnready
+from devproxy.processes.lifecycle import BecameAbsent, BecameReady, BecameUnready
 from devproxy.processes.liveness import Liveness, listening_late
 from devproxy.processes.probe_command import Outcome, run_probe
 from devproxy.processes.readiness import Address, NotReady, Probe, Readiness, Subject, addresses_of, wait_ready
@@ -27,11 +27,14 @@ class Health:
 
     addresses: where it is reached; note: what a person should know of that; ready_seconds: from spawn to ready.
 
-    Args: tell: gets BecameReady and BecameUnready; moved: called when its addresses change while it is ready.
+    Args: tell: gets what becomes of it; moved: called when its addresses change while it is ready.
     """
 
     def __init__(
-        self, around: Surroundings, tell: Callable[[BecameReady | BecameUnready], None], moved: Callable[[], None]
+        self,
+        around: Surroundings,
+        tell: Callable[[BecameReady | BecameAbsent | BecameUnready], None],
+        moved: Callable[[], None],
     ) -> None:
         self.addresses: tuple[Address, ...] = ()
         self.note = ""
@@ -41,6 +44,7 @@ class Health:
         self._moved = moved
         self._task: asyncio.Task[None] | None = None
         self._asking: Probe | None = None
+        self._liveness: Liveness | None = None
         self._stillborn = ""  # why its start has failed although its process lives
 
     @property
@@ -57,6 +61,11 @@ class Health:
     ) -> None:
         """Begin to find out. Args: listens: listening makes it ready, unless it says otherwise."""
         self._task = tasks.create_task(self._run(started, generation, spec, listens=listens))
+
+    def doubt(self) -> None:
+        """What was sent to it came back, or its connections have ended: does it still serve?"""
+        if self._liveness is not None:
+            self._liveness.doubt()
 
     def stop(self) -> None:
         """Its end has begun: nobody asks any more."""
@@ -115,16 +124,19 @@ class Health:
         self._tell(BecameUnready(generation, self._stillborn))
 
     async def _watch_over(self, started: Started, generation: int, spec: model.Service) -> None:
-        """Tell when it fails although its process lives, and when it serves again."""
-        liveness = Liveness(
+        """Tell when it restarts by itself, when it fails although its process lives, and when it serves again."""
+        self._liveness = liveness = Liveness(
             started.child.pid,
             frozenset(port for _, port in self.addresses),
             start_seconds=spec.ready.timeout_seconds,
             last_line=self._around.starter.last_line,
-            complained=lambda after: bool(last_traceback(self._around.lines(spec.name, after))),
+            lines=partial(self._around.lines, spec.name),
         )
         while True:
-            self._tell(BecameUnready(generation, await liveness.until_failing()))
+            await liveness.until_absent()
+            self._tell(BecameAbsent(generation))
+            if (why := await liveness.until_settled()) is not None:
+                self._tell(BecameUnready(generation, why))
             self.addresses = addresses_of(await liveness.until_serving())
             self._tell(BecameReady(generation))
 

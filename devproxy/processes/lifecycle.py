@@ -7,6 +7,8 @@
                    │                 ▼ (it exited)
                    └──────  crashed · done · stopped
 
+A ready one is `restarting`, too, while its own reloader exchanges what serves; then its process lives on.
+
 What a crashed service waits for is in `Life.awaits`: a timer, the next save of a file (after fast deaths in a row
 the same code would die the same death), its port, or nothing but being asked.
 
@@ -23,8 +25,6 @@ from devproxy.config.model import RestartPolicy
 State = Literal["waiting", "freeing", "starting", "ready", "restarting", "failing", "crashed", "stopped", "done"]
 Next = Literal["again", "stopped"]
 Awaits = Literal["timer", "save", "port"]
-
-LIVE: Final = frozenset({"starting", "ready", "failing"})
 
 STABLE_SECONDS: Final = 10.0
 """A child that lived this long did not die of its start: counting begins anew."""
@@ -155,6 +155,13 @@ class BecameReady:
 
 
 @dataclass(frozen=True, slots=True)
+class BecameAbsent:
+    """Nobody takes what arrives, for now: its own reloader restarts what serves."""
+
+    generation: int
+
+
+@dataclass(frozen=True, slots=True)
 class BecameUnready:
     """Its process lives, but it does not do its work (a reloader whose worker died), or not in time."""
 
@@ -199,12 +206,12 @@ class RetryDue:
 
 
 Event = (
-    Begin | Wanted | PortFree | PortHeld | PortReleased | Spawned | SpawnFailed | BecameReady | BecameUnready | Exited
-    | Saved | RestartAsked | StopAsked | RetryDue
+    Begin | Wanted | PortFree | PortHeld | PortReleased | Spawned | SpawnFailed | BecameReady | BecameAbsent
+    | BecameUnready | Exited | Saved | RestartAsked | StopAsked | RetryDue
 )  # fmt: skip
 
 
-OF_A_GENERATION = (Spawned, SpawnFailed, BecameReady, BecameUnready, Exited, RetryDue)
+OF_A_GENERATION = (Spawned, SpawnFailed, BecameReady, BecameAbsent, BecameUnready, Exited, RetryDue)
 
 
 # -- effects
@@ -293,9 +300,11 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
             return life, [Probe(generation)]
         case SpawnFailed(_, reason):
             return _ended(replace(life, reason=reason), Exit(code=127), 0.0, retry=False)
-        case BecameReady() if life.state in ("starting", "failing") and life.next is None:
+        case BecameReady() if runs(life) and life.state != "ready":
             return replace(life, state="ready", reason="", was_ready=True, contested=None, contests=0), []
-        case BecameUnready(_, reason) if life.state in ("starting", "ready", "failing") and life.next is None:
+        case BecameAbsent() if runs(life) and life.state == "ready":
+            return replace(life, state="restarting"), []
+        case BecameUnready(_, reason) if runs(life):
             return replace(life, state="failing", reason=reason), []
         case Exited(stays=True, exit=exit_) if life.next is not None:
             return replace(life, exit=exit_), []  # it is being ended meanwhile; that is told, too
@@ -305,6 +314,11 @@ def step(life: Life, event: Event) -> tuple[Life, list[Effect]]:
         case RetryDue() if life.awaits == "timer":
             return _begin(life)
     return life, []
+
+
+def runs(life: Life) -> bool:
+    """Whether it runs, and nobody has asked it to end."""
+    return life.alive and life.next is None and life.state != "done"
 
 
 def _begin(life: Life) -> tuple[Life, list[Effect]]:
@@ -340,7 +354,7 @@ def _again(life: Life) -> tuple[Life, list[Effect]]:
 def _saved(life: Life) -> tuple[Life, list[Effect]]:
     if life.state in ("stopped", "waiting") or life.next == "stopped":
         return life, []  # the user's wish, and the dependencies, come first
-    if life.rules.reload is not None and life.state in ("ready", "failing"):
+    if life.rules.reload is not None and runs(life) and life.state != "starting":
         # Not while it starts: it may have read the file before, and a signal that nobody handles yet would kill it.
         return replace(life, reloads=life.reloads + 1), [Reload(life.generation)]
     # One that was braked gets one try for each save: the next fast death brakes it again.

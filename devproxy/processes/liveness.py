@@ -6,8 +6,9 @@ them. So it serves while a process of its tree listens where it did and, when on
 takes what arrives there.
 
 Idle, this costs a readlink(2) every LOOK_SECONDS: the processes that listen are watched by pidfd, so that a death is
-known at once. Only then is the whole tree looked at, until it is clear what follows: a reloader's restart is a short
-gap, no outage.
+known at once; and the gateway says when a connection was refused, or ended though nobody asked. Only then is the whole
+tree looked at, until it is clear what follows: a reloader's restart is a short gap, no outage. It begins when a worker
+lets go of its socket: until its clients have left (event streams never do) it may live on.
 """
 
 import asyncio
@@ -17,15 +18,18 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Final
 
+from devproxy.logs.records import Record
+from devproxy.logs.tracebacks import last_traceback
 from devproxy.ports import family, identity
 from devproxy.ports.holdings import Holding, exits, holdings, is_held
 from devproxy.ports.table import tree_listeners
 from devproxy.processes.readiness import Address, addresses_of
+from devproxy.processes.stillborn import says_an_error_ended_it
 
 LOOK_SECONDS: Final = 2.0
 """How often to look, when nothing has died, whether it still listens."""
 
-DOUBT_SECONDS: Final = 0.1
+DOUBT_SECONDS: Final = 0.05
 OUTAGE_SECONDS: Final = 0.25
 """How often to look while it may be failing, and while it is."""
 
@@ -39,26 +43,33 @@ CLOSED_SECONDS: Final = 3.0
 COMPLAINED_SECONDS: Final = 2.0
 """So long after a traceback: Django's reloader keeps the broken worker, which waits for the next save."""
 
+ENDED_SECONDS: Final = 0.5
+"""So long after its runtime has said that an error ended it (stillborn.py)."""
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What was seen. listens: somebody has the address; accepts: and takes what arrives; died: one who had it has
+    """What was seen. listens: somebody has the address, though nobody takes what arrives; died: one who had it has
     died; successor: a process has been started since."""
 
     listens: bool
-    accepts: bool
     died: bool
     successor: bool
 
 
-def patience(look: Look, *, complained: bool, start_seconds: float) -> float:
+def patience(look: Look, *, complained: bool, ended: bool, start_seconds: float) -> float:
     """How long what was seen may last before it is an outage.
 
-    Args: complained: an error was printed since; start_seconds: how long a start may take.
+    Args: complained: an error was printed since; ended: its runtime says that one ended what was seen last;
+    start_seconds: how long a start may take.
     """
+    if ended and (look.died or look.successor):
+        return ENDED_SECONDS
     if look.successor:
         return COMPLAINED_SECONDS if complained else start_seconds
-    return ABANDONED_SECONDS if look.died else CLOSED_SECONDS
+    if look.died:
+        return ABANDONED_SECONDS
+    return start_seconds if look.listens else CLOSED_SECONDS  # it lets its clients finish, or waits for nobody
 
 
 def reason(look: Look, ports: str) -> str:
@@ -72,7 +83,7 @@ class Liveness:
     """Watches over one generation of a service that listens.
 
     Args: pid: its root process; ports: where it listens; start_seconds: how long a start may take; last_line: the
-    number of the log's last line; complained: whether it has printed an error after the line of this number.
+    number of the log's last line; lines: what it has printed after the line of this number.
     """
 
     def __init__(
@@ -82,29 +93,57 @@ class Liveness:
         *,
         start_seconds: float,
         last_line: Callable[[], int],
-        complained: Callable[[int], bool],
+        lines: Callable[[int], list[Record]],
     ) -> None:
         self._pid = pid
         self._ports = ports
         self._start_seconds = start_seconds
         self._last_line = last_line
-        self._complained = complained
+        self._lines = lines
         self._doubt = asyncio.Event()
+        self._doubt_line = 0  # the log's last one when it began
         self._held: list[Holding] = []
         self._tree: frozenset[int] = frozenset()
         self._is_new = False  # workers may still come
         self._knocked = False
         self._remember(*self._survey())
 
-    async def until_failing(self) -> str:
-        """Return why it does not serve any more, as soon as that is certain.
+    def doubt(self) -> None:
+        """A connection was refused, or has ended though nobody asked: look now."""
+        self._doubt.set()
+
+    async def until_absent(self) -> None:
+        """Return when nobody takes what arrives. Cancel: safe at any point."""
+        while True:
+            await self._until_doubt()
+            self._doubt_line = self._last_line()
+            look = await self._look()
+            if look is not None and look.listens:  # another worker may take a moment to
+                await asyncio.sleep(DOUBT_SECONDS)
+                look = await self._look()
+            if look is not None:
+                return
+
+    async def until_settled(self) -> str | None:
+        """Since it was absent: look until it serves (None), or has not served for longer than a restart takes (why).
 
         Cancel: safe at any point.
         """
-        while True:
-            await self._until_doubt()
-            if (why := await self._settle()) is not None:
-                return why
+        loop, line, seen_line = asyncio.get_running_loop(), self._doubt_line, 0
+        seen: tuple[Look, bool, bool] | None = None
+        since = loop.time()
+        while (look := await self._look()) is not None:
+            if seen is None or look != seen[0]:
+                seen_line = self._last_line() if look.successor else line
+            printed = self._lines(line)
+            ended = says_an_error_ended_it([record for record in printed if record.seq > seen_line])
+            now = look, bool(last_traceback(printed)), ended
+            if now != seen:
+                seen, since = now, loop.time()
+            if loop.time() - since >= patience(look, complained=now[1], ended=ended, start_seconds=self._start_seconds):
+                return reason(look, " and ".join(map(str, sorted(self._ports))))
+            await asyncio.sleep(DOUBT_SECONDS)
+        return None
 
     async def until_serving(self) -> list[Holding]:
         """Return where it listens, when it serves again."""
@@ -118,7 +157,8 @@ class Liveness:
                 with suppress(TimeoutError):
                     async with asyncio.timeout(LOOK_SECONDS):
                         await self._doubt.wait()
-                if self._doubt.is_set() or self._is_new or not self._held or not all(map(is_held, self._held)):
+                self._doubt.clear()
+                if self._is_new or not self._held or not all(map(is_held, self._held)):
                     return
 
     @contextmanager
@@ -135,30 +175,16 @@ class Liveness:
                 loop.remove_reader(fd)
                 os.close(fd)
 
-    async def _settle(self) -> str | None:
-        """Look until it serves (None), or has not served for longer than a restart takes (why)."""
-        loop, line = asyncio.get_running_loop(), self._last_line()
-        seen: tuple[Look, bool] | None = None
-        since = loop.time()
-        while (look := await self._look()) is not None:
-            now = look, self._complained(line)
-            if now != seen:
-                seen, since = now, loop.time()
-            if loop.time() - since >= patience(look, complained=now[1], start_seconds=self._start_seconds):
-                return reason(look, " and ".join(map(str, sorted(self._ports))))
-            await asyncio.sleep(DOUBT_SECONDS)
-        return None
-
     async def _look(self) -> Look | None:
         """What is wrong; None: nothing."""
         tree, found = self._survey()
-        living = {holding.pid for holding in found}
-        died = any(identity.of(pid) is None for pid in {holding.pid for holding in self._held} - living)
-        if found and (not died or await self._accepts(found)):
+        gone = {holding.pid for holding in self._held} - {holding.pid for holding in found}
+        died = any(identity.of(pid) is None for pid in gone)
+        if found and (not gone or await self._accepts(found, died=died)):
             self._remember(tree, found)
             return None
         successor = any(pid not in self._tree and identity.of(pid) is not None for pid in tree)
-        return Look(bool(found), accepts=False, died=died, successor=successor)
+        return Look(bool(found), died, successor)
 
     def _survey(self) -> tuple[frozenset[int], list[Holding]]:
         tree = frozenset(family.tree(self._pid))
@@ -169,7 +195,7 @@ class Liveness:
         self._is_new = (tree, found) != (self._tree, self._held)
         self._tree, self._held, self._knocked = tree, found, False
 
-    async def _accepts(self, found: list[Holding]) -> bool:
+    async def _accepts(self, found: list[Holding], *, died: bool) -> bool:
         """Whether somebody takes connections. A socket that was there before is not enough: who has it may be the
         reloader that never took any. So one connection is made, and must not be left waiting."""
         before = {holding.socket for holding in self._held}
@@ -177,7 +203,7 @@ class Liveness:
         if len(shared) < len(found):
             return True
         if any(holding.waiting is None for holding in shared):
-            return len(shared) >= len(self._held)
+            return not died or len(shared) >= len(self._held)
         if not self._knocked:
             self._knocked = True
             await _knock(shared[0])

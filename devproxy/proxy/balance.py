@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from devproxy.proxy.exchange import Exchange
 
 BEST_FIRST = (
-    "ready", "restarting", "starting", "freeing", "waiting", "failing", "crashed", "blocked", "stopped", "done",
+    "ready", "restarting", "starting", "freeing", "waiting", "failing", "crashed", "blocked", "stopped", "done", "over",
 )  # fmt: skip
 
 
@@ -26,8 +26,8 @@ class Balanced(Upstream):
     Owns: the dials under way, and its place among those who are told of the members' changes; `close` ends both.
     """
 
-    def __init__(self, name: str, members: Sequence[Upstream], *, held: Callable[[], None] = lambda: None) -> None:
-        super().__init__(name, state=joint_state(member.state for member in members), held=held)
+    def __init__(self, name: str, members: Sequence[Upstream], *, needed: Callable[[], None] = lambda: None) -> None:
+        super().__init__(name, state=joint_state(member.state for member in members), needed=needed)
         self._members = list(members)
         for member in self._members:
             member.wait(self)

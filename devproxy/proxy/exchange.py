@@ -73,8 +73,8 @@ class Exchange:
 
     __slots__ = (
         "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_edits", "_ends_by_close", "_fail",
-        "_head", "_hold", "_keep_alive", "_kind", "_loop", "_over", "_paused", "_pending", "_refused_since", "_retried",
-        "_since", "_streams_with", "_timer", "_upstream", "answering", "request",
+        "_head", "_hold", "_interim", "_keep_alive", "_kind", "_loop", "_over", "_paused", "_pending", "_refused_since",
+        "_retried", "_since", "_streams_with", "_timer", "_upstream", "answering", "request",
     )  # fmt: skip
 
     def __init__(
@@ -109,6 +109,7 @@ class Exchange:
         self._over = False
         self._paused = False
         self._retried = False
+        self._interim = False  # bytes of an answer came: it is not asked for again
         self._since = 0.0
         self._refused_since = 0.0
         self._streams_with = upstream  # of several behind one name, the one that answers
@@ -122,6 +123,7 @@ class Exchange:
             self._acquire()
         else:
             self._since = self._loop.time()
+            self._upstream.needed()
             self._decide()
 
     def wake(self) -> None:
@@ -253,13 +255,18 @@ class Exchange:
 
     # -- towards the client
 
+    @property
+    def is_stream(self) -> bool:
+        """Whether it asks for an event stream, which comes back if it ends."""
+        return self._kind is Kind.EVENTS
+
     def is_bodiless(self, status: int) -> bool:
         """RFC 9112 §6.3: no body follows, whatever the fields say."""
         return self.request.method == b"HEAD" or status in (204, 304)
 
     def interim(self, response: ResponseHead) -> None:
         """A 1xx: passed on, except to a client that could not know it (RFC 9110 §15.2)."""
-        self._retried = True  # bytes of an answer came: it is not asked for again
+        self._interim = True
         if not self.request.http10:
             self._client.transport.write(response_bytes(response, keep_alive=True, http10=False, framing=b""))
 
@@ -351,13 +358,19 @@ class Exchange:
         if self.answering:
             self._finish()
             self._client.exchange_broken(unseen=self._ends_by_close)
-        elif not got_bytes and self._replayable and not self._retried and not self.request.upgrade:
-            # Nothing came back and nothing can have been changed: once more, or held if it restarts.
-            self._retried = connection is None or not connection.used
+        elif got_bytes or not self._may_retry():
+            self.fail(502, f"{self._upstream.name} closed the connection before it answered")
+        else:  # nothing came back, and nothing can have been changed
+            if self._upstream.state == "ready":
+                self._retried = connection is None or not connection.used
             self._since = self._since or self._loop.time()
             self._decide()
-        else:
-            self.fail(502, f"{self._upstream.name} closed the connection before it answered")
+
+    def _may_retry(self) -> bool:
+        """Once more, if it is safe; and again when its service restarts: that, and not the request, has cut it."""
+        if self.request.upgrade or self._interim or not self._replayable:
+            return False
+        return not self._retried or self._upstream.state != "ready"
 
     def forsaken(self) -> None:
         """The service fails while we wait for its answer."""

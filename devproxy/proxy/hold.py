@@ -13,6 +13,9 @@ from devproxy.proxy.head import RequestHead
 COMING = frozenset({"waiting", "freeing", "starting", "restarting"})
 BROKEN = frozenset({"failing", "crashed"})
 
+OVER = "over"
+"""Of an upstream: no route leads to it any more, or the session ends. Nobody waits for that."""
+
 
 class Kind(Enum):
     """What a request is, as far as waiting is concerned."""
@@ -76,10 +79,10 @@ def decide(kind: Kind, state: str, waited: float, hold: Hold, *, refused: float 
         if refused is None:
             return FORWARD
         return _wait(hold.refused_seconds - refused, 502, kind)
-    if state in COMING:
+    if state in COMING or (kind is Kind.EVENTS and state != OVER):
         return _wait(patience(kind, hold) - waited, 503, kind)
     if kind is Kind.EVENTS:
-        return _wait(patience(kind, hold) - waited, 503, kind)
+        return DROP
     return Decision(Action.FAIL, status=502 if state in BROKEN else 503)
 
 

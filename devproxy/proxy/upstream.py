@@ -43,7 +43,8 @@ class Stream(Protocol):
 class Upstream:
     """One service as the gateway sees it.
 
-    Args: held: called whenever a request begins to wait for it.
+    Args: needed: called for each request that finds it not ready; doubted: called when it refuses a connection, or
+    ends an idle one before we do, though it is ready.
     Owns: its idle connections and the dials under way; `close` ends them.
     """
 
@@ -53,10 +54,12 @@ class Upstream:
         *,
         state: str = "waiting",
         addresses: tuple[Address, ...] = (),
-        held: Callable[[], None] = lambda: None,
+        needed: Callable[[], None] = lambda: None,
+        doubted: Callable[[], None] = lambda: None,
     ) -> None:
         self.name = name
-        self._held = held
+        self.needed = needed
+        self._doubted = doubted
         self.state = state
         self.addresses = addresses
         self.streams: set[Stream] = set()  # those that are open
@@ -75,17 +78,19 @@ class Upstream:
         to stop would wait for them, and their clients come back and are held. Failing ends what waits for an
         answer as well: its process lives, so that nothing else would.
         """
-        left = self.state == "ready" and state != "ready"
-        self.state = state
+        before, self.state = self.state, state
+        left = before == "ready" != state
         if addresses is not None:
             self.addresses = addresses
         if left:
             self.purge()
             for stream in tuple(self.streams):
                 stream.end_stream(state)
+            for connection in tuple(self.unanswered):
+                connection.forsake_stream()
         for waiter in tuple(self._waiting):
             waiter.wake()
-        if left and state == "failing":
+        if state == "failing" != before:
             for connection in tuple(self.unanswered):
                 connection.forsake()
 
@@ -109,7 +114,6 @@ class Upstream:
     def wait(self, waiter: Waiter) -> None:
         """Wake `waiter` at each change of state, until it leaves."""
         self._waiting.add(waiter)
-        self._held()
 
     def leave(self, waiter: Waiter) -> None:
         """`waiter` waits no more."""
@@ -142,6 +146,18 @@ class Upstream:
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
+    def dropped(self, connection: "UpstreamConnection") -> None:
+        """A connection that carries no request has ended; perhaps by itself: a server that is asked to end does so
+        first with those that are idle."""
+        if connection in self._idle:
+            self._idle.remove(connection)
+            self.doubt()
+
+    def doubt(self) -> None:
+        """Something speaks against it."""
+        if self.state == "ready":
+            self._doubted()
+
     def targets(self) -> "list[tuple[Upstream, Address]]":
         """Where a dial tries, one after the other, and to whom the connection belongs."""
         return [(self, address) for address in self.addresses]
@@ -155,6 +171,7 @@ class Upstream:
                     _, connection = await loop.create_connection(partial(UpstreamConnection, owner), host, port)
             except OSError as error:  # a TimeoutError is one
                 failure = error
+                owner.doubt()
             else:
                 exchange.connected(connection)
                 return
@@ -220,6 +237,11 @@ class UpstreamConnection(asyncio.Protocol):
         if exchange is not None:
             exchange.forsaken()
 
+    def forsake_stream(self) -> None:
+        """The same if it is an event stream that has not begun: a server that is to end would wait for it."""
+        if self._exchange is not None and self._exchange.is_stream:
+            self.forsake()
+
     def release(self) -> asyncio.Transport:
         """Give the transport away, for a relay."""
         self.upstream.unanswered.discard(self)
@@ -253,6 +275,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.upstream.unanswered.discard(self)
         exchange, self._exchange = self._exchange, None
         if exchange is None:
+            self.upstream.dropped(self)
             return
         if self._state == _UNTIL_CLOSE and exc is None:
             exchange.response_done(reusable=False)

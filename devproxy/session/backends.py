@@ -11,6 +11,7 @@ from devproxy.errors import DevproxyError
 from devproxy.gateway.gateway import Backend
 from devproxy.gateway.mount import Mount
 from devproxy.proxy.balance import Balanced
+from devproxy.proxy.hold import OVER
 from devproxy.proxy.upstream import Upstream
 
 if TYPE_CHECKING:
@@ -23,14 +24,21 @@ Recipe = tuple[str, object, object, object]
 class Backends:
     """The backends of a session, by the names that routes lead to.
 
-    Args: content: the version of the static files that are served now; held: told the name of a service of ours
-    whenever a request waits for it.
+    Args: content: the version of the static files that are served now; needed: told the name of a service of ours
+    for each request that finds it not ready; doubted: when something speaks against its readiness.
     Owns: the backends; `close` ends them (but for the folders that are served then: the gateway does).
     """
 
-    def __init__(self, config: Config, content: Callable[[], str], held: Callable[[str], None]) -> None:
+    def __init__(
+        self,
+        config: Config,
+        content: Callable[[], str],
+        needed: Callable[[str], None],
+        doubted: Callable[[str], None] = lambda name: None,
+    ) -> None:
         self._content = content
-        self._held = held
+        self._needed = needed
+        self._doubted = doubted
         self._recipes: dict[str, Recipe] = {}
         self._retired: list[Backend] = []
         self.by_name: dict[str, Backend] = {}
@@ -50,7 +58,7 @@ class Backends:
             if name not in kept:
                 self._retired.append(backend)
                 if isinstance(backend, Upstream):
-                    backend.become("stopped")  # who is held by it waits for nobody
+                    backend.become(OVER)  # who is held by it waits for nobody
         self.by_name, self._recipes = made, recipes
 
     def of_child(self, name: str) -> Upstream | None:
@@ -70,15 +78,15 @@ class Backends:
     def _make(self, name: str, recipe: Recipe, made: Mapping[str, Backend]) -> Backend:
         match recipe:
             case ("instance", _, _, _):
-                return Upstream(name)
+                return Upstream(name, doubted=partial(self._doubted, name))
             case ("group", tuple() as names, _, _):
                 members = [member for one in names if isinstance(member := made[one], Upstream)]
-                return Balanced(name, members, held=partial(self._held, name))
+                return Balanced(name, members, needed=partial(self._needed, name))
             case ("folder", Path() as root, str() as prefix, bool() as inject):
                 return Mount(partial(_static_app, root, prefix, inject, self._content))
             case ("url", str() as url, _, _):
                 return _fixed_upstream(name, url)
-        return Upstream(name, held=partial(self._held, name))
+        return Upstream(name, needed=partial(self._needed, name), doubted=partial(self._doubted, name))
 
 
 def _recipes(config: Config) -> dict[str, Recipe]:

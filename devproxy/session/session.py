@@ -86,7 +86,7 @@ class Session:
             warn=lambda sentence: self.log.say(sentence, level="warning"),
         )
         self.content_version = self._watching.content_version
-        self._backends = Backends(self.config, self.content_version, held=self._held)
+        self._backends = Backends(self.config, self.content_version, needed=self._needed, doubted=self._doubted)
         self._surroundings = Surroundings(
             starter=launch.starter,
             reaper=self._reaper,
@@ -321,10 +321,14 @@ class Session:
                 if state == "blocked":
                     self.log.say(f"{name} waits for {words.waits_words(waits)}", level="error")
 
-    def _held(self, name: str) -> None:
-        """A request waits for a service."""
+    def _needed(self, name: str) -> None:
+        """A request has come for a service that is not ready."""
         for each in self.supervisor.named(name):
             self.supervisor.ask_on_demand(each)
+
+    def _doubted(self, name: str) -> None:
+        """A service that is ready has refused a connection, or ended one."""
+        self.supervisor.services[name].health.doubt()
 
     def _asked(self, service: Service) -> None:
         """A service has asked a question, and nobody answers."""

@@ -1,15 +1,18 @@
 """The state machine: a table of its steps, and what no sequence of events may lead to."""
 
+from collections.abc import Callable
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from devproxy.processes.lifecycle import (
     FAST_DEATHS,
-    LIVE,
     MOST_CONTESTS,
     STABLE_SECONDS,
     AwaitPort,
+    BecameAbsent,
     BecameReady,
     BecameUnready,
     Begin,
@@ -35,6 +38,7 @@ from devproxy.processes.lifecycle import (
     SpawnFailed,
     StopAsked,
     Wanted,
+    runs,
     step,
 )
 
@@ -298,6 +302,22 @@ def test_unready_is_failing_until_it_is_ready_again() -> None:
     assert (life.state, life.was_ready) == ("failing", True)
 
 
+def test_one_whose_own_reloader_restarts_it_is_restarting_until_it_serves_again_or_fails() -> None:
+    life, effects = lived(*READY, BecameAbsent(1))
+    assert (life.state, life.alive, effects) == ("restarting", True, [])
+    assert step(life, BecameReady(1))[0].state == "ready"
+    assert step(life, BecameUnready(1, "its worker has ended"))[0].state == "failing"
+    assert step(life, Saved())[1] == [EndTree(1)]
+    assert step(life, Exited(1, Exit(code=1), 0.1))[0].state == "crashed"
+    life, effects = step(replace(life, rules=Rules(reload="HUP")), Saved())
+    assert (life.state, effects) == ("restarting", [Reload(1)])
+
+
+def test_only_what_was_ready_can_be_absent() -> None:
+    for life in (lived(*STARTED)[0], lived(*READY, StopAsked())[0], lived(*READY, BecameUnready(1, ""))[0]):
+        assert step(life, BecameAbsent(1)) == (life, [])
+
+
 @pytest.mark.parametrize("event", [BecameReady(1), BecameUnready(1, "nothing listens")], ids=["ready", "unready"])
 def test_one_that_is_being_stopped_becomes_neither_ready_nor_failing(event: Event) -> None:
     life, _ = lived(*STARTED, StopAsked())
@@ -370,7 +390,7 @@ class World:
                 self.probes.add(generation)
             case Reload(generation):
                 assert generation in self.processes
-                assert self.life.state in ("ready", "failing")
+                assert self.life.state in ("ready", "restarting", "failing")
             case EndTree(generation):
                 assert generation in self.processes
                 assert generation not in self.asked_to_end, "its grace would begin anew"
@@ -399,8 +419,8 @@ class World:
             self.tell(RetryDue(self.timers.pop(0)))
         elif what == "port released" and self.port_waits:
             self.tell(PortReleased(self.port_waits.pop(0)))
-        elif what in ("ready", "unready") and generation in self.probes:
-            self.tell(BecameReady(generation) if what == "ready" else BecameUnready(generation, "x"))
+        elif what in PROBED and generation in self.probes:
+            self.tell(PROBED[what](generation))
         elif what == "spawning breaks":
             self.spawn_fails = True
         elif what == "spawning works":
@@ -413,12 +433,13 @@ class World:
         life = self.life
         assert life.alive == bool(self.processes)
         assert not life.alive or life.generation in self.processes
-        assert (life.state in LIVE or life.next is not None) == life.alive
+        assert (runs(life) or life.next is not None) == life.alive
+        assert not runs(life) or life.state in ("starting", "ready", "restarting", "failing")
         assert (life.next is not None) == (life.alive and life.generation in self.asked_to_end)
         assert life.exit == (self.exits[-1] if self.exits else None), "a lost exit"
         if life.state in ("freeing", "restarting") and not life.alive:
             assert life.attempt in self.claims
-        if life.state in ("starting", "failing"):
+        if runs(life) and life.state != "ready":
             assert life.generation in self.probes
         assert life.state == "crashed" or life.awaits is None
         assert (life.awaits == "timer") == (life.backoff is not None)
@@ -442,7 +463,12 @@ ASKED: dict[str, Event] = {
     "save": Saved(),
     "wanted": Wanted(),
 }
-ANSWERS = ["free", "held", "refused", *EXITS, "timer", "port released", "ready", "unready"]
+PROBED: dict[str, Callable[[int], Event]] = {
+    "ready": BecameReady,
+    "absent": BecameAbsent,
+    "unready": lambda generation: BecameUnready(generation, "x"),
+}
+ANSWERS = ["free", "held", "refused", *EXITS, "timer", "port released", *PROBED]
 # Left to itself hypothesis makes lists of six on average, and most of what comes early is impossible, and does nothing.
 HAPPENINGS = st.lists(
     st.sampled_from([*ANSWERS, "spawning breaks", "spawning works", *ASKED]), min_size=30, max_size=80
@@ -509,6 +535,7 @@ def test_an_event_of_the_past_changes_nothing(happenings: list[str], rules: Rule
                 Spawned(late),
                 SpawnFailed(late, "x"),
                 BecameReady(late),
+                BecameAbsent(late),
                 BecameUnready(late, "x"),
                 Exited(late, Exit(code=1), 0.1, 1),
                 RetryDue(late),

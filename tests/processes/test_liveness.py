@@ -19,6 +19,7 @@ from devproxy.processes.liveness import (
     ABANDONED_SECONDS,
     CLOSED_SECONDS,
     COMPLAINED_SECONDS,
+    ENDED_SECONDS,
     Look,
     patience,
     reason,
@@ -80,6 +81,7 @@ def test_uvicorns_reloader_that_holds_the_socket_while_its_worker_is_dead(tmp_pa
         save(app, APP.replace("VERSION", "two"))
         await stage.state("ready", within=20)
         assert await answers(port, "two")
+        assert stage.states[-4:] == [("it", "ready"), ("it", "restarting"), ("it", "failing"), ("it", "ready")]
         save(app, APP.replace("VERSION", "three"))
         await auntil(lambda: answers(port, "three"), within=20)
         assert (outages(stage), stage.it.restarts) == (1, 0)
@@ -158,9 +160,51 @@ def test_a_reloaders_restart_is_no_outage_however_long_the_start_takes(tmp_path:
         await stage.state("ready", within=20)
         save(app, SERVES.replace("DELAY", str(CLOSED_SECONDS + 0.5)).replace("VERSION", "second_"))
         await auntil(lambda: answers(port, "second_"), within=20)
-        assert outages(stage) == 0
+        await stage.state("ready")
+        assert stage.states[-3:] == [("it", "ready"), ("it", "restarting"), ("it", "ready")]
 
     play(scene, spec(tmp_path, (sys.executable, "manage.py"), port=port, stop=QUICK), within=60)
+
+
+# Has a worker that shares its socket and, asked to end, takes no more connections but stays until its clients have left.
+DRAINS = """
+import os, signal, socket, sys
+one = socket.socket()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+one.bind(("127.0.0.1", int(os.environ["PORT"])))
+one.listen()
+def work():
+    if (worker := os.fork()):
+        return worker
+    signal.signal(signal.SIGUSR1, lambda *_: sys.exit())
+    signal.signal(signal.SIGTERM, lambda *_: one.close())
+    os.write(1, b"worker %d\\n" % os.getpid())
+    while one.fileno() >= 0:
+        try: one.accept()[0].close()
+        except OSError: pass
+    while True: signal.pause()
+worker = work()
+while True:
+    os.waitpid(worker, 0)
+    worker = work()
+"""
+
+
+def test_a_worker_that_waits_for_its_clients_to_leave_is_restarting_from_the_moment_it_takes_no_more(
+    tmp_path: Path,
+) -> None:
+    """As uvicorn's: an event stream would keep it for ever."""
+
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("ready")
+        worker = int((await stage.line("worker")).split()[1])
+        os.kill(worker, signal.SIGTERM)
+        await auntil(lambda: it.health.doubt() or it.life.state == "restarting")
+        os.kill(worker, signal.SIGUSR1)
+        await stage.state("ready")
+        assert stage.states[-3:] == [("it", "ready"), ("it", "restarting"), ("it", "ready")]
+
+    play(scene, spec(tmp_path, python(DRAINS), port=free_port(), stop=QUICK))
 
 
 # -- without a reloader
@@ -269,22 +313,27 @@ def test_one_that_does_not_listen_is_never_failing_and_one_that_listens_late_get
 
 
 @pytest.mark.parametrize(
-    ("look", "complained", "seconds"),
+    ("look", "printed", "seconds"),
     [
-        (Look(listens=True, accepts=False, died=True, successor=False), False, ABANDONED_SECONDS),
-        (Look(listens=False, accepts=False, died=True, successor=False), True, ABANDONED_SECONDS),
-        (Look(listens=False, accepts=False, died=True, successor=True), False, 60),
-        (Look(listens=True, accepts=False, died=True, successor=True), False, 60),
-        (Look(listens=False, accepts=False, died=True, successor=True), True, COMPLAINED_SECONDS),
-        (Look(listens=False, accepts=False, died=False, successor=False), False, CLOSED_SECONDS),
+        (Look(listens=True, died=True, successor=False), "", ABANDONED_SECONDS),
+        (Look(listens=False, died=True, successor=False), "complained", ABANDONED_SECONDS),
+        (Look(listens=False, died=True, successor=False), "complained ended", ENDED_SECONDS),
+        (Look(listens=False, died=True, successor=True), "", 60),
+        (Look(listens=True, died=True, successor=True), "", 60),
+        (Look(listens=False, died=True, successor=True), "complained", COMPLAINED_SECONDS),
+        (Look(listens=False, died=True, successor=True), "complained ended", ENDED_SECONDS),
+        (Look(listens=True, died=False, successor=False), "", 60),
+        (Look(listens=False, died=False, successor=False), "", CLOSED_SECONDS),
+        (Look(listens=False, died=False, successor=False), "complained ended", CLOSED_SECONDS),
     ],
 )
-def test_how_long_a_gap_may_last(look: Look, complained: bool, seconds: float) -> None:
-    assert patience(look, complained=complained, start_seconds=60) == seconds
+def test_how_long_a_gap_may_last(look: Look, printed: str, seconds: float) -> None:
+    complained, ended = "complained" in printed, "ended" in printed
+    assert patience(look, complained=complained, ended=ended, start_seconds=60) == seconds
 
 
 def test_the_reason_says_what_was_seen() -> None:
-    gone = Look(listens=False, accepts=False, died=False, successor=False)
+    gone = Look(listens=False, died=False, successor=False)
     assert reason(gone, "8000") == "nothing of it listens on port 8000 any more"
 
 

@@ -29,12 +29,12 @@ class Group:
 
 
 @asynccontextmanager
-async def group(count: int, held: Callable[[], None] = lambda: None) -> AsyncIterator[Group]:
+async def group(count: int, needed: Callable[[], None] = lambda: None) -> AsyncIterator[Group]:
     async with AsyncExitStack() as stack:
         answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number for number in range(1, count + 1)]
         servers = [await stack.enter_async_context(RawUpstream(answering(answer))) for answer in answers]
         members = [ready(f"api.{number}", server.address) for number, server in enumerate(servers, 1)]
-        whole = Balanced("api", members, held=held)
+        whole = Balanced("api", members, needed=needed)
         backends = {"api": whole, **{member.name: member for member in members}}
         front = await stack.enter_async_context(running_gateway(backends))
         yield Group(front, whole, members, servers)
@@ -89,7 +89,7 @@ def test_a_request_waits_only_while_none_is_ready_and_goes_to_the_first_that_is(
     waited: list[bool] = []
 
     async def main() -> None:
-        async with group(2, held=lambda: waited.append(True)) as api:
+        async with group(2, needed=lambda: waited.append(True)) as api:
             api.members[0].become("crashed")
             assert await api.asked(1) == "2"
             assert not waited

@@ -4,7 +4,7 @@ import pytest
 
 from devproxy.config.model import Hold
 from devproxy.proxy.head import parse_request
-from devproxy.proxy.hold import BROKEN, COMING, DROP, FORWARD, Action, Decision, Kind, decide, kind_of
+from devproxy.proxy.hold import BROKEN, COMING, DROP, FORWARD, OVER, Action, Decision, Kind, decide, kind_of
 
 HOLD = Hold(document_seconds=2, request_seconds=30, websocket_seconds=10, refused_seconds=5)
 PATIENCE = {Kind.DOCUMENT: 2, Kind.FETCH: 30, Kind.UNSAFE: 30, Kind.EVENTS: 30, Kind.WEBSOCKET: 10}
@@ -34,6 +34,11 @@ def test_a_broken_or_stopped_service_is_not_waited_for(kind: Kind, state: str) -
 def test_an_event_stream_waits_even_then_and_never_gets_a_status(state: str) -> None:
     assert decide(Kind.EVENTS, state, 1, HOLD).action is Action.WAIT
     assert decide(Kind.EVENTS, state, 30, HOLD) == DROP
+
+
+@pytest.mark.parametrize("kind", list(Kind))
+def test_nobody_waits_for_what_is_over(kind: Kind) -> None:
+    assert decide(kind, OVER, 0, HOLD) == (DROP if kind is Kind.EVENTS else Decision(Action.FAIL, status=503))
 
 
 @pytest.mark.parametrize("kind", list(Kind))

@@ -22,7 +22,7 @@ def config(*services: Service, **keys: object) -> Config:
 
 def adopted(before: Config, after: Config) -> tuple[Backends, dict[str, object]]:
     """Backends that have adopted another config, and those that they had before."""
-    backends = Backends(before, str, held=print)
+    backends = Backends(before, str, needed=print)
     had = dict(backends.by_name)
     backends.adopt(after)
     return backends, had
@@ -68,18 +68,18 @@ class Held:
 
 
 def test_who_waits_for_a_service_that_is_gone_is_told() -> None:
-    backends = Backends(config(API), str, held=print)
+    backends = Backends(config(API), str, needed=print)
     upstream, held = backends.of_child("api"), Held()
     assert upstream is not None
     upstream.wait(held)
     backends.adopt(config())
-    assert (upstream.state, held.woken) == ("stopped", 1)
+    assert (upstream.state, held.woken) == ("over", 1)
     assert backends.of_child("api") is None
     run(backends.close())
 
 
 def test_a_refused_config_changes_nothing() -> None:
-    backends = Backends(config(API, WEB), str, held=print)
+    backends = Backends(config(API, WEB), str, needed=print)
     had = dict(backends.by_name)
     with pytest.raises(DevproxyError, match="has no host"):
         backends.adopt(config(routes=(Route(to=("http://:1",), prefix="/"),)))
