@@ -1,26 +1,30 @@
 """Request and response heads, read strictly.
 
-A head is matched against the grammar of RFC 9112 as a whole; what does not match is refused, so that no
+Each line is matched against the grammar of RFC 9112 as a whole; what does not match is refused, so that no
 second parser can read it another way: bare LF, obs-fold, a space before the colon, control bytes, two
-lengths, length and coding together, codings other than chunked. Names and values keep their bytes.
+lengths, length and coding together, codings other than chunked. Lines that pass keep their bytes.
 
 Wire bytes are never given to int(), str.isdigit() or a bare strip(): each accepts more than HTTP does.
 """
 
 import re
 from dataclasses import dataclass
+from typing import Final
 
 MAX_HEAD = 64 * 1024
 """Bytes of a head, request line and fields together. Browsers stay below 16 KiB; nginx allows 32."""
 
 MAX_FIELDS = 200
 
+MAX_KNOWN_LINES: Final = 1024
+MAX_KNOWN_LINE: Final = 512
+"""How many field lines are remembered, and how long they may be: half a megabyte at most, of each of two kinds."""
+
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 §5.6.2
 VALUE = rb"[^\x00-\x08\x0a-\x1f\x7f]*"  # RFC 9110 §5.5: no controls but HTAB; obs-text passes
-_FIELD = re.compile(rb"(%b):[ \t]*(%b)\r\n" % (TOKEN, VALUE))
-_BLOCK = rb"((?:%b:%b\r\n)*)" % (TOKEN, VALUE)
-_REQUEST = re.compile(rb"(%b) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP/1\.([01])\r\n%b\r\n" % (TOKEN, _BLOCK))
-_RESPONSE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (%b))?\r\n%b\r\n" % (VALUE, _BLOCK))
+_FIELD = re.compile(rb"(%b):[ \t]*(%b)" % (TOKEN, VALUE))
+_REQUEST_LINE = re.compile(rb"(%b) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP/1\.([01])" % TOKEN)
+_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (%b))?" % VALUE)
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -76,7 +80,7 @@ class RequestHead:
     """A request's head, accepted.
 
     `target` is in origin form, byte for byte, or b"*"; `noted` holds the fields the gateway reads itself
-    (lower-case name -> value, several joined by a comma); `fields` the end-to-end ones to forward, as
+    (lower-case name -> value, several joined by a comma); `lines` the end-to-end field lines to forward, as
     they came. `length` is None without Content-Length.
     """
 
@@ -85,7 +89,7 @@ class RequestHead:
     http10: bool
     host: bytes
     noted: dict[bytes, bytes]
-    fields: list[tuple[bytes, bytes]]
+    lines: list[bytes]
     length: int | None
     chunked: bool
     keep_alive: bool
@@ -95,19 +99,29 @@ class RequestHead:
     def has_body(self) -> bool:
         return self.chunked or bool(self.length)
 
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The lines as names and values."""
+        return [pair_of(line) for line in self.lines]
+
 
 @dataclass(slots=True, eq=False)
 class ResponseHead:
-    """A response's head, accepted. `fields` are the end-to-end ones, Content-Length not among them."""
+    """A response's head, accepted. `lines` are the end-to-end field lines, Content-Length not among them."""
 
     status: int
     reason: bytes
     http10: bool
     noted: dict[bytes, bytes]
-    fields: list[tuple[bytes, bytes]]
+    lines: list[bytes]
     length: int | None
     chunked: bool
     keep_alive: bool
+
+    @property
+    def fields(self) -> list[tuple[bytes, bytes]]:
+        """The lines as names and values."""
+        return [pair_of(line) for line in self.lines]
 
 
 def head_end(buffer: bytes | bytearray) -> int:
@@ -133,14 +147,15 @@ def parse_request(head: bytes) -> RequestHead:
     Raises: BadHead: with the status for the client and the reason.
     Source: RFC 9112 §3 (request line), §3.2 (Host, target forms), §5 (fields), §6 (framing).
     """
-    match = _REQUEST.fullmatch(head)
+    line, *lines = _lines(head, 400)
+    match = _REQUEST_LINE.fullmatch(line)
     if match is None:
-        raise _why_not_a_request(head)
-    method, target, minor, block = match.groups()
+        raise _why_not_a_request(line)
+    method, target, minor = match.groups()
     if method == b"CONNECT":  # with any target: its answer would be no message but the start of a tunnel
         raise BadHead("this is not a forward proxy: CONNECT is refused", 405)
     http10 = minor == b"0"
-    noted, fields = _fields(block, _NOTED, NOT_FORWARDED)
+    noted, lines = _read(lines, _REQUEST_LINES)
     host = noted.get(b"host")
     if host is None:
         raise BadHead("there is no Host field")
@@ -148,13 +163,16 @@ def parse_request(head: bytes) -> RequestHead:
         target, host = _other_form(method, target, host)
     length, chunked = _request_framing(noted, http10)
     keep_alive, upgrade = not http10, b""
-    if (connection := noted.get(b"connection")) is not None:
+    connection = noted.get(b"connection", b"")
+    if connection == b"keep-alive":  # what browsers say each time
+        keep_alive = True
+    elif connection:
         tokens = list_of(connection)
         keep_alive = b"close" not in tokens and (not http10 or b"keep-alive" in tokens)
         if b"upgrade" in tokens and not http10:
             upgrade = noted.get(b"upgrade", b"").lower()
-        fields = _without(fields, tokens)
-    return RequestHead(method, target, http10, host, noted, fields, length, chunked, keep_alive, upgrade)
+        lines = _without(lines, tokens)
+    return RequestHead(method, target, http10, host, noted, lines, length, chunked, keep_alive, upgrade)
 
 
 def parse_response(head: bytes) -> ResponseHead:
@@ -163,12 +181,13 @@ def parse_response(head: bytes) -> ResponseHead:
     Raises: BadHead: it is not HTTP/1.x, or its framing is ambiguous.
     Source: RFC 9112 §4, §6.3.
     """
-    match = _RESPONSE.fullmatch(head)
+    line, *lines = _lines(head, 502)
+    match = _STATUS_LINE.fullmatch(line)
     if match is None:
         raise BadHead(f"not an HTTP/1.1 response head: {_excerpt(head)}", 502)
-    minor, status, reason, block = match.groups()
+    minor, status, reason = match.groups()
     http10 = minor == b"0"
-    noted, fields = _fields(block, _RESPONSE_NOTED, HOP_BY_HOP | {b"content-length"})
+    noted, lines = _read(lines, _RESPONSE_LINES)
     length = _length(noted.get(b"content-length"))
     chunked = False
     if (coding := noted.get(b"transfer-encoding")) is not None:
@@ -176,15 +195,18 @@ def parse_response(head: bytes) -> ResponseHead:
             raise BadHead(f"Transfer-Encoding {_excerpt(coding)} is not understood", 502)
         chunked = True
     keep_alive = not http10
-    if (connection := noted.get(b"connection")) is not None:
+    connection = noted.get(b"connection", b"")
+    if connection == b"keep-alive":
+        keep_alive = True
+    elif connection:
         tokens = list_of(connection)
         keep_alive = b"close" not in tokens and (not http10 or b"keep-alive" in tokens)
-        fields = _without(fields, tokens)
+        lines = _without(lines, tokens)
         if status == b"426" and b"upgrade" in noted:  # RFC 9110 §15.5.22: it has to name the protocol
-            fields += [(b"Connection", b"Upgrade"), (b"Upgrade", noted[b"upgrade"])]
+            lines += [b"Connection: Upgrade", b"Upgrade: %b" % noted[b"upgrade"]]
     if chunked and length is not None:
         length, keep_alive = None, False  # RFC 9112 §6.3: the coding wins; do not trust the connection
-    return ResponseHead(int(status), reason or b"", http10, noted, fields, length, chunked, keep_alive)
+    return ResponseHead(int(status), reason or b"", http10, noted, lines, length, chunked, keep_alive)
 
 
 def list_of(value: bytes) -> set[bytes]:
@@ -192,35 +214,81 @@ def list_of(value: bytes) -> set[bytes]:
     return {member.strip(b" \t").lower() for member in value.split(b",")}
 
 
-def _fields(
-    block: bytes, noted_names: frozenset[bytes], kept_back: frozenset[bytes]
-) -> tuple[dict[bytes, bytes], list[tuple[bytes, bytes]]]:
-    found = _FIELD.findall(block)
-    if len(found) > MAX_FIELDS:
+def pair_of(line: bytes) -> tuple[bytes, bytes]:
+    """A field line's name and value."""
+    name, _, value = line.partition(b":")
+    return name, value.lstrip(b" \t")
+
+
+class FieldLines(dict[bytes, tuple[bytes, bytes, bool] | None]):
+    """What a field line says, by its bytes: its lower-case name, its value, and whether it ends here; None for one
+    that passes unread.
+
+    A memo, and a bounded one: the lines of a browser, or of a server, are nearly the same with every message, and to
+    match and to classify one costs ten times as much as to look it up.
+
+    Raises: BadHead: the line is none.
+    Source: RFC 9112 §5.
+    """
+
+    def __init__(self, noted: frozenset[bytes], ending: frozenset[bytes]) -> None:
+        super().__init__()
+        self._noted = noted
+        self._ending = ending
+
+    def __missing__(self, line: bytes) -> tuple[bytes, bytes, bool] | None:
+        match = _FIELD.fullmatch(line)
+        if match is None:
+            folded = line[:1] in (b" ", b"\t")
+            raise BadHead("a folded field line" if folded else f"a malformed field line: {_excerpt(line)}")
+        name = match[1].lower()
+        found = (name, match[2].rstrip(b" \t"), name in self._ending) if name in self._noted else None
+        if len(line) <= MAX_KNOWN_LINE:
+            if len(self) >= MAX_KNOWN_LINES:
+                self.clear()
+            self[line] = found
+        return found
+
+
+_REQUEST_LINES: Final = FieldLines(_NOTED, NOT_FORWARDED)
+_RESPONSE_LINES: Final = FieldLines(_RESPONSE_NOTED, HOP_BY_HOP | {b"content-length"})
+
+
+def _lines(head: bytes, status: int) -> list[bytes]:
+    if head[-4:] != b"\r\n\r\n":
+        raise BadHead("the head has no end", status)
+    lines = head[:-4].split(b"\r\n")
+    if len(lines) > MAX_FIELDS + 1:
         raise BadHead(f"more than {MAX_FIELDS} fields", 431)
+    return lines
+
+
+def _read(lines: list[bytes], known: FieldLines) -> tuple[dict[bytes, bytes], list[bytes]]:
     noted: dict[bytes, bytes] = {}
-    fields: list[tuple[bytes, bytes]] = []
-    for field in found:
-        key = field[0].lower()
-        if key in noted_names:
-            if key not in noted:
-                noted[key] = field[1].rstrip(b" \t")
-            elif key in _ONCE:
-                raise BadHead(f"more than one {key.decode()} field")
-            else:
-                noted[key] += b", " + field[1].rstrip(b" \t")
-            if key in kept_back:
-                continue
-        fields.append(field)
-    return noted, fields
+    passing: list[bytes] = []
+    for line in lines:
+        found = known[line]
+        if found is None:
+            passing.append(line)
+            continue
+        name, value, ends_here = found
+        if name not in noted:
+            noted[name] = value
+        elif name in _ONCE:
+            raise BadHead(f"more than one {name.decode()} field")
+        else:
+            noted[name] += b", " + value
+        if not ends_here:
+            passing.append(line)
+    return noted, passing
 
 
-def _without(fields: list[tuple[bytes, bytes]], tokens: set[bytes]) -> list[tuple[bytes, bytes]]:
+def _without(lines: list[bytes], tokens: set[bytes]) -> list[bytes]:
     """RFC 9110 §7.6.1: what Connection names is for this hop only."""
     named = tokens - {b"close", b"keep-alive", b"upgrade", b""}
     if not named:
-        return fields
-    return [field for field in fields if field[0].lower() not in named]
+        return lines
+    return [line for line in lines if line.partition(b":")[0].lower() not in named]
 
 
 def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes]:
@@ -255,9 +323,8 @@ def _length(value: bytes | None) -> int | None:
     return int(value)  # ASCII digits only: the match above
 
 
-def _why_not_a_request(head: bytes) -> BadHead:
-    """The reason a head did not match, for the person who reads the 400."""
-    line, _, rest = head.partition(b"\r\n")
+def _why_not_a_request(line: bytes) -> BadHead:
+    """The reason a request line did not match, for the person who reads the 400."""
     parts = line.split(b" ")
     if len(parts) != 3 or not re.fullmatch(TOKEN, parts[0]):
         return BadHead("the request line is not METHOD TARGET VERSION")
@@ -266,12 +333,7 @@ def _why_not_a_request(head: bytes) -> BadHead:
     if not re.fullmatch(rb"HTTP/1\.[01]", parts[2]):
         status = 505 if re.fullmatch(rb"HTTP/[0-9](\.[0-9])?", parts[2]) else 400
         return BadHead(f"{_excerpt(parts[2])} is not HTTP/1.1", status)
-    for field in rest.split(b"\r\n"):
-        if field[:1] in (b" ", b"\t"):
-            return BadHead("a folded field line")
-        if field and not re.fullmatch(rb"%b:%b" % (TOKEN, VALUE), field):
-            return BadHead(f"a malformed field line: {_excerpt(field)}")
-    return BadHead("a malformed request head")
+    return BadHead("a malformed request target")
 
 
 def _excerpt(value: bytes) -> str:

@@ -23,12 +23,13 @@ _NAMES = (b"X-Forwarded-For", b"X-Forwarded-Host", b"X-Forwarded-Proto", b"X-For
 _LINES = b"".join(name + b": %b\r\n" for name in _NAMES) + b"\r\n"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True, eq=False)
 class Hop:
     """What this gateway knows of the connection a request came on.
 
     peer: the client's address; scheme: http or https; port: the gateway's own, as text;
     pseudonym: our name in Via (RFC 9110 §7.6.3); trusted: the peer is one of `trusted_proxies`.
+    said: the forwarding lines of the last request, and the host they are for: they are the next one's, too.
     """
 
     peer: bytes
@@ -36,36 +37,42 @@ class Hop:
     port: bytes
     pseudonym: bytes
     trusted: bool = False
+    said: tuple[bytes, bytes] = (b"", b"")
 
 
 def request_bytes(
     request: RequestHead, hop: Hop, *, target: bytes | None = None, edits: FieldEdits | None = None
 ) -> bytes:
     """The head to send upstream, empty line included. A route's edits win over what we say ourselves."""
-    fields, host, noted = request.fields, request.host, request.noted
-    if edits is not None:
-        fields = edited(fields, edits)
-        host = next((value for name, value in fields if name.lower() == b"host"), host)
-        fields = [field for field in fields if field[0].lower() != b"host"]
-    parts = [b"%b %b HTTP/1.1\r\nHost: %b\r\n" % (request.method, target or request.target, host)]
-    parts += [b"%b: %b\r\n" % field for field in fields]
-    if request.chunked:
-        parts.append(b"Transfer-Encoding: chunked\r\n")
-    elif request.length is not None:
-        parts.append(b"Content-Length: %d\r\n" % request.length)
-    if request.upgrade:
-        parts.append(b"Connection: Upgrade\r\nUpgrade: %b\r\n" % noted[b"upgrade"])
-    elif b"te" in noted and b"trailers" in list_of(noted[b"te"]):
-        parts.append(b"Connection: TE\r\nTE: trailers\r\n")
-    forwarding = _forwarding(request, hop)
+    noted = request.noted
     if edits is None:
-        parts.append(_LINES % forwarding)
+        lines, host = request.lines, request.host
     else:
+        fields = edited(request.fields, edits)
+        host = next((value for name, value in fields if name.lower() == b"host"), request.host)
+        lines = [b"%b: %b" % field for field in fields if field[0].lower() != b"host"]
+    parts = [b"%b %b HTTP/1.1\r\nHost: %b" % (request.method, target or request.target, host), *lines]
+    if request.chunked:
+        parts.append(b"Transfer-Encoding: chunked")
+    elif request.length is not None:
+        parts.append(b"Content-Length: %d" % request.length)
+    if request.upgrade:
+        parts.append(b"Connection: Upgrade\r\nUpgrade: %b" % noted[b"upgrade"])
+    elif b"te" in noted and b"trailers" in list_of(noted[b"te"]):
+        parts.append(b"Connection: TE\r\nTE: trailers")
+    if edits is not None:
         said = {name.lower().encode("latin-1") for name in (*edits.set, *edits.remove)}
-        pairs = zip(_NAMES, forwarding, strict=True)
-        parts += [b"%b: %b\r\n" % pair for pair in pairs if pair[0].lower() not in said]
+        pairs = zip(_NAMES, _forwarding(request, hop), strict=True)
+        parts += [b"%b: %b" % pair for pair in pairs if pair[0].lower() not in said]
         parts.append(b"\r\n")
-    return b"".join(parts)
+    elif hop.trusted or request.http10 or b"via" in noted:
+        parts.append(_LINES % _forwarding(request, hop))
+    else:
+        # Nothing in them but Host is the request's.
+        if hop.said[0] != request.host:
+            hop.said = (request.host, _LINES % _forwarding(request, hop))
+        parts.append(hop.said[1])
+    return b"\r\n".join(parts)
 
 
 def _forwarding(request: RequestHead, hop: Hop) -> tuple[bytes, ...]:
@@ -118,16 +125,13 @@ def response_bytes(
     response: ResponseHead, *, keep_alive: bool, http10: bool, framing: bytes, edits: FieldEdits | None = None
 ) -> bytes:
     """The head to send to the client. `framing` is its Content-Length or Transfer-Encoding line, or nothing."""
-    fields = response.fields if edits is None else edited(response.fields, edits)
-    parts = [b"HTTP/1.1 %d %b\r\n" % (response.status, response.reason)]
-    parts += [b"%b: %b\r\n" % field for field in fields]
-    parts.append(framing)
+    lines = response.lines if edits is None else [b"%b: %b" % field for field in edited(response.fields, edits)]
+    end = b"\r\n"
     if not keep_alive:
-        parts.append(b"Connection: close\r\n")
+        end = b"Connection: close\r\n\r\n"
     elif http10:
-        parts.append(b"Connection: keep-alive\r\n")
-    parts.append(b"\r\n")
-    return b"".join(parts)
+        end = b"Connection: keep-alive\r\n\r\n"
+    return b"\r\n".join((b"HTTP/1.1 %d %b" % (response.status, response.reason), *lines, framing + end))
 
 
 def edited(fields: list[tuple[bytes, bytes]], edits: FieldEdits) -> list[tuple[bytes, bytes]]:

@@ -5,7 +5,17 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from devproxy.proxy.head import MAX_FIELDS, MAX_HEAD, BadHead, head_end, parse_request, parse_response
+from devproxy.proxy.head import (
+    MAX_FIELDS,
+    MAX_HEAD,
+    MAX_KNOWN_LINE,
+    MAX_KNOWN_LINES,
+    BadHead,
+    FieldLines,
+    head_end,
+    parse_request,
+    parse_response,
+)
 from devproxy.proxy.headers import Hop, request_bytes
 
 HOP = Hop(peer=b"127.0.0.1", scheme=b"http", port=b"4400", pseudonym=b"devproxy-test")
@@ -120,6 +130,33 @@ def test_any_bytes_end_in_our_error_or_in_a_head(junk: bytes) -> None:
                 parse(head)
             except BadHead as error:
                 assert 400 <= error.status < 600 and error.reason.isascii()
+
+
+@given(HEADS)
+def test_a_head_is_read_the_same_the_second_time(head: bytes) -> None:
+    def read() -> object:
+        try:
+            found = parse_request(head)
+        except BadHead as error:
+            return error.reason, error.status
+        return found.noted, found.lines, found.length, found.chunked, found.keep_alive, found.upgrade
+
+    assert read() == read()
+
+
+def test_what_is_remembered_of_field_lines_is_bounded_and_what_is_none_is_never_remembered() -> None:
+    known = FieldLines(frozenset({b"cookie"}), frozenset())
+    assert known[b"X-A: 1"] is None
+    assert known[b"Cookie: a"] == (b"cookie", b"a", False)
+    assert set(known) == {b"X-A: 1", b"Cookie: a"}
+    assert known[b"Cookie: " + b"a" * MAX_KNOWN_LINE] is not None
+    for malformed in (b" folded", b"X : a"):
+        with pytest.raises(BadHead):
+            known[malformed]
+    assert set(known) == {b"X-A: 1", b"Cookie: a"}
+    for number in range(2 * MAX_KNOWN_LINES):
+        assert known[b"X-A: %d" % number] is None
+        assert len(known) <= MAX_KNOWN_LINES
 
 
 # -- refusals
