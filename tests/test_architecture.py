@@ -38,7 +38,7 @@ HOMES = {
 }
 
 PURE = (
-    "proxy/head.py", "proxy/framing.py", "proxy/headers.py", "proxy/routes.py", "proxy/hold.py", "proxy/failures.py", "proxy/websocket.py",
+    "proxy/head.py", "proxy/framing.py", "proxy/headers.py", "proxy/routes.py", "proxy/choice.py", "proxy/hold.py", "proxy/failures.py", "proxy/websocket.py",
     "gateway/checks.py", "processes/lifecycle.py", "processes/dependencies.py", "config/selection.py", "config/instances.py", "processes/environment.py", "session/words.py", "session/outages.py",
     "session/advice.py", "session/environments.py", "processes/secrets.py",
     "cli/keys.py", "hosts.py", "sse.py", "config/model.py", "config/changes.py", "logs/filter.py", "logs/levels.py", "logs/tracebacks.py", "logs/timestamps.py", "ports/verdict.py",

@@ -16,6 +16,8 @@ from devproxy.config.model import (
     FieldEdits,
     Hold,
     Logs,
+    MaxRequests,
+    Probe,
     Ready,
     Reload,
     ReloadSignal,
@@ -32,6 +34,8 @@ SECTIONS: dict[str, type] = {
     "`ready`": Ready,
     "`stop`": Stop,
     "`reload`": ReloadSignal,
+    "`probe`": Probe,
+    "`max_requests`": MaxRequests,
     "`[[routes]]`": Route,
     "`request_headers` and `response_headers`": FieldEdits,
     "`[hold]`": Hold,
@@ -84,7 +88,7 @@ def test_every_key_is_documented_with_its_default(heading: str, model: type) -> 
 def test_every_table_of_the_config_has_a_section() -> None:
     held = {type(field.default) for model in (Config, Service, Route) for field in fields(model)}
     tables = {kind for kind in held if kind.__module__ == Config.__module__}
-    assert tables | {Config, Service, Route, ReloadSignal} == set(SECTIONS.values())
+    assert tables | {Config, Service, Route, ReloadSignal, Probe, MaxRequests} == set(SECTIONS.values())
 
 
 def test_what_is_not_yet_supported_is_marked_and_nothing_else_is() -> None:

@@ -1,6 +1,7 @@
 """`devproxy status`: the services of the running session."""
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -86,7 +87,39 @@ def table(found: dict[str, Any], *, columns: int | None = None, colored: bool) -
         if service["message"]:
             hint = f" (devproxy why {service['name']})" if service["state"] in ("failing", "crashed", "waiting") else ""
             lines += folded(service["message"] + hint, " " * 6, columns)
-    return lines if rows else [*lines, "  no services"]
+    return [*(lines if rows else [*lines, "  no services"]), *balanced_lines(found, columns, colored=colored)]
+
+
+def balanced_lines(found: dict[str, Any], columns: int | None, *, colored: bool) -> Iterator[str]:
+    """How requests are shared out: a heading a group, then a line an upstream."""
+    from devproxy.cli.console import paint, printable
+
+    for group in found.get("balanced", []):  # sessions of an earlier version do not say
+        refused = f", {group['refused']} refused" if group["refused"] else ""
+        yield ""
+        yield from folded(f"requests for {printable(group['name'])}: {group['balance']}{refused}", "  ", columns)
+        width = max(len(one["name"]) for one in group["upstreams"])
+        for one in group["upstreams"]:
+            is_out = one["healthy"] is False or one["ejected_for"] is not None
+            dot, sgr = DOTS.get("failing" if one["state"] == "ready" and is_out else one["state"], ("?", "0"))
+            first, *rest = folded(f"{one['name']:{width}}  {upstream_words(one)}", " " * 4, columns)
+            yield f"  {paint(dot, sgr, colored=colored)} {first[4:]}"
+            yield from rest
+
+
+def upstream_words(one: dict[str, Any]) -> str:
+    """What an upstream's probe says, and what came of its requests."""
+    parts = []
+    if one["state"] != "ready":
+        parts.append(one["state"])
+    elif one["ejected_for"] is not None:
+        times = f"{one['failures']} failures" if one["failures"] > 1 else "a failure"
+        parts.append(f"left out for {one['ejected_for']:.1f} s after {times}")
+    if one["answer"]:
+        latency = f" in {one['latency_ms']:.1f} ms" if one["healthy"] and one["latency_ms"] is not None else ""
+        parts.append(f"{one['answer']}{latency}")
+    parts.append(f"{one['requests']} request{'' if one['requests'] == 1 else 's'}, {one['in_flight']} in flight")
+    return "; ".join(parts)
 
 
 def group_words(name: str, services: list[dict[str, Any]]) -> str:

@@ -92,7 +92,7 @@ def story(found: dict[str, Any], *, columns: int | None, colored: bool) -> Itera
 
 def facts_of(found: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
     """What there is to say, each thing with its name."""
-    from devproxy.cli.status import age, exit_words, size
+    from devproxy.cli.status import age, exit_words, size, upstream_words
 
     service, usage = found["service"], found["service"]["usage"]
     for one in found["blockers"]:
@@ -114,6 +114,9 @@ def facts_of(found: dict[str, Any], now: float) -> Iterator[tuple[str, str]]:
     for reason in found["reasons"]:
         yield "because", reason
     yield from ports_of(found)
+    if upstream := found.get("upstream"):
+        probe = f" (asked for {upstream['probe']})" if upstream["probe"] else ""
+        yield "upstream", f"{upstream_words(upstream)}{probe}"
     if usage:
         processes = f"{usage['processes']} process{'es' if usage['processes'] > 1 else ''}"
         cpu = f"{usage['cpu_percent']:.0f} % CPU (over {usage['seconds']:.1f} s)"

@@ -6,7 +6,8 @@ from dataclasses import dataclass, fields, replace
 from devproxy.config.model import Config, Service
 
 AT_ONCE = frozenset(
-    {"depends_on", "instances", "log_files", "optional", "profiles", "reload", "restart", "start", "stop", "watch"},
+    {"balance", "depends_on", "instances", "log_files", "max_requests", "optional", "probe", "profiles", "reload"}
+    | {"restart", "start", "stop", "watch"}
 )
 """Keys of a service that its process knows nothing of: they change without a restart."""
 

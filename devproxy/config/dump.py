@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from devproxy.config.instances import collapse
-from devproxy.config.model import DEFAULT_PORT, Config, FieldEdits, Ready, Route, Service, Stop
+from devproxy.config.model import DEFAULT_PORT, Config, FieldEdits, MaxRequests, Probe, Ready, Route, Service, Stop
 from devproxy.config.root import default_name
 from devproxy.config.services import default_kind, find_venv
 
@@ -87,7 +87,7 @@ def _service(service: Service, root: Path) -> dict[str, Any]:
         dir=root,
         venv=find_venv(service.dir, root) if service.command is not None else None,
     )
-    values = _changed(service, default)
+    values = _changed(service, default) | _upstreams(service)
     if service.reload is not None:
         values["reload"] = {"signal": service.reload.signal}
     for key in ("dir", "static", "venv"):
@@ -99,10 +99,16 @@ def _service(service: Service, root: Path) -> dict[str, Any]:
 
 
 def _route(route: Route) -> dict[str, Any]:
-    values = _changed(route, Route(to=()))
+    values = _changed(route, Route(to=())) | _upstreams(route)
     to = values.pop("to")
     ordered: dict[str, Any] = {key: values.pop(key) for key in ("prefix", "regex") if key in values}
     return ordered | {"to": to[0] if len(to) == 1 else to} | values
+
+
+def _upstreams(one: Service | Route) -> dict[str, Any]:
+    """What it says of its upstreams: a table that holds only defaults means something, too."""
+    said = {"probe": (one.probe, Probe()), "max_requests": (one.max_requests, MaxRequests())}
+    return {key: _changed(value, default) for key, (value, default) in said.items() if value is not None}
 
 
 def _changed(value: Any, default: Any) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from typing import Literal
 Kind = Literal["frontend", "backend", "fullstack", "static", "worker", "task"]
 RestartPolicy = Literal["on-failure", "always", "never"]
 Condition = Literal["started", "ready", "exited-ok"]
+Balance = Literal["round-robin", "least-latency", "sticky"]
 
 DEFAULT_PORT = 4400
 
@@ -49,6 +50,25 @@ class ReloadSignal:
 
 
 @dataclass(frozen=True, slots=True)
+class Probe:
+    """What an upstream is asked, from the beginning on, to know whether it is well and how long it takes to answer."""
+
+    path: str = "/"
+    method: Literal["HEAD", "GET"] = "HEAD"
+    interval_seconds: float = 2.0
+    timeout_seconds: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class MaxRequests:
+    """How many requests an upstream gets; None: all that come. over: what becomes of one more."""
+
+    in_flight: int | None = None
+    per_second: int | None = None
+    over: Literal["refuse", "next"] = "refuse"
+
+
+@dataclass(frozen=True, slots=True)
 class Service:
     """One thing the user named, or one of several instances of it. Exactly one of command, static and url is set."""
 
@@ -72,6 +92,9 @@ class Service:
     optional: bool = False
     profiles: tuple[str, ...] = ()
     instances: int = 1
+    balance: Balance = "round-robin"  # how its instances share the requests
+    probe: Probe | None = None
+    max_requests: MaxRequests | None = None
     stderr: Literal["merged", "separate"] = "merged"
     venv: Path | None = None  # its bin goes first in PATH (found by discovery or beside `dir`)
     instance_of: str = ""  # the declared service, if it has several instances (devproxy.config.instances)
@@ -100,6 +123,9 @@ class Route:
     host: str | None = None
     methods: tuple[str, ...] = ()
     accept: str | None = None
+    balance: Balance = "round-robin"
+    probe: Probe | None = None  # of the upstreams that have none of their own
+    max_requests: MaxRequests | None = None  # of the upstreams that have none of their own
     strip_prefix: bool = False
     timeout_seconds: float = 0.0  # 0: no limit of ours
     tls_verify: bool = True

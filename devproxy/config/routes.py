@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from devproxy.config.balancing import read_balance, read_max_requests, read_probe
 from devproxy.config.model import FieldEdits, Kind, Route, Service
 from devproxy.config.schema import (
     EXPECTED_URL,
@@ -57,13 +58,19 @@ def read_route(table: Table, services: Mapping[str, Service]) -> Route:
     prefix = table.text("prefix", None, expected, fits(_PREFIX))
     regex = table.text("regex", None, r"a regex for the path, such as '^/api/v\d'", is_path_regex)
     check_matcher(table, prefix)
+    to = read_to(table, services)
     route = Route(
-        to=read_to(table, services),
+        to=to,
         prefix=prefix,
         regex=regex,
         host=table.text("host", None, 'a host such as "admin.localhost"', is_one_host),
         methods=table.texts("methods", 'a list of methods in capitals, such as ["GET"]', is_method),
         accept=table.text("accept", None, 'a media type such as "text/html"', fits(_MEDIA_TYPE)),
+        balance=read_balance(
+            table, several=len(to) > 1, instead="a service with several instances has `balance` in its own table"
+        ),
+        probe=read_probe(table),
+        max_requests=read_max_requests(table),
         strip_prefix=table.flag("strip_prefix", default=False),
         timeout_seconds=table.seconds("timeout_seconds", 0.0),
         tls_verify=table.flag("tls_verify", default=True),
@@ -93,11 +100,23 @@ def read_to(table: Table, services: Mapping[str, Service]) -> tuple[str, ...]:
     expected = "the name of a service, or " + EXPECTED_URL
     if not table.has("to"):
         table.problem(f"expected to = {expected}")
-    targets = table.read("to", None, expected, as_targets) or ()
-    table.not_yet("to", len(targets) > 1)
-    for target in targets:
+    targets = tuple(target.rstrip("/") for target in table.read("to", None, expected, as_targets) or ())
+    for target in dict.fromkeys(targets):
         check_target(table, target, services)
-    return tuple(target.rstrip("/") for target in targets)
+        if targets.count(target) > 1:
+            table.wrong("to", f"{target} stands there twice")
+    check_folders(table, targets, services)
+    return targets
+
+
+def check_folders(table: Table, targets: Sequence[str], services: Mapping[str, Service]) -> None:
+    """A folder is served here: there is nothing to balance, to probe or to limit."""
+    for target in targets:
+        if target in services and services[target].static is not None:
+            if len(targets) > 1:
+                table.wrong("to", f"{target} is a folder that devproxy serves itself; it cannot be one of several")
+            for key in filter(table.has, ("probe", "max_requests")):
+                table.wrong(key, f"{target} is a folder that devproxy serves itself")
 
 
 def check_target(table: Table, target: str, services: Mapping[str, Service]) -> None:

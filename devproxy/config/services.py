@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from devproxy.config.balancing import read_balance, read_max_requests, read_probe
 from devproxy.config.model import Condition, Kind, Ready, ReloadSignal, RestartPolicy, Service, Stop
 from devproxy.config.schema import EXPECTED_URL, Problems, Table, is_regex, is_text, is_upstream_url, show
 
@@ -31,8 +32,10 @@ COMMAND_ONLY = (
     "profiles",
     "stderr",
     "instances",
+    "balance",
     "venv",
 )
+UPSTREAM_ONLY = ("probe", "max_requests")
 
 
 def read_services(tables: Table | None, root: Path, problems: Problems) -> tuple[Service, ...]:
@@ -67,7 +70,9 @@ def read_service(name: str, table: Table, root: Path) -> Service:
     url = read_url(table)
     check_one_source(table)
     listens = port is not None or url is not None
+    check_upstream(table, listens=listens)
     venv = read_venv(table, directory, root, runs=command is not None)
+    instances = table.integer("instances", 1, 1, MAX_INSTANCES)
     return Service(
         name=name,
         kind=table.choice("kind", default_kind(name, is_static=static is not None, listens=listens), Kind),
@@ -88,7 +93,12 @@ def read_service(name: str, table: Table, root: Path) -> Service:
         start=table.choice("start", "auto", Literal["auto", "on-demand", "manual"]),
         optional=table.flag("optional", default=False),
         profiles=table.texts("profiles", 'a list of names of a-z, 0-9, "_" and "-", such as ["full"]', is_name),
-        instances=table.integer("instances", 1, 1, MAX_INSTANCES),
+        instances=instances,
+        balance=read_balance(
+            table, several=instances > 1 or command is None, instead="it is for a service with several instances"
+        ),
+        probe=read_probe(table),
+        max_requests=read_max_requests(table),
         stderr=table.choice("stderr", "merged", Literal["merged", "separate"]),
         venv=venv,
     )
@@ -160,10 +170,16 @@ def check_one_source(table: Table) -> None:
     elif len(sources) > 1:
         table.wrong(sources[1], f"expected only one of command, static and url; {sources[0]} is there too")
     elif "command" not in sources:
-        refused = COMMAND_ONLY if "url" in sources else (*COMMAND_ONLY, "ready")
+        refused = COMMAND_ONLY if "url" in sources else (*COMMAND_ONLY, *UPSTREAM_ONLY, "ready")
         table.not_yet("ready", "url" in sources and table.has("ready"))
         for key in filter(table.has, refused):
             table.wrong(key, f"only a service with a command has it; this one has {sources[0]}")
+
+
+def check_upstream(table: Table, *, listens: bool) -> None:
+    if table.has("command") and not listens:
+        for key in filter(table.has, UPSTREAM_ONLY):
+            table.wrong(key, 'it gets no requests, as it does not listen; give it a port: a number or "auto"')
 
 
 def read_env(table: Table) -> Mapping[str, str]:

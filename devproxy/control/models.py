@@ -67,6 +67,40 @@ class ServiceStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class UpstreamStatus:
+    """A service (or one of its instances) or a URL, as something that requests are sent to.
+
+    healthy: what its probe says; None: it has none, or nothing came back yet; answer: what came back last; ejected_for:
+    seconds for which it is still left out, after so many failures in a row.
+    """
+
+    name: str
+    state: str  # of the service; of a URL always ready
+    healthy: bool | None = None
+    probe: str | None = None  # "HEAD /health every 2 s"
+    answer: str | None = None
+    latency_ms: float | None = None  # until its probe is answered, smoothed
+    requests: int = 0  # so many it was given so far
+    in_flight: int = 0
+    failures: int = 0
+    ejected_for: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BalancedStatus:
+    """Several upstreams that requests are shared among; or one that is probed or limited.
+
+    refused: requests that were answered 503, as `max_requests` left nobody to take them.
+    """
+
+    name: str
+    balance: str
+    state: str
+    refused: int
+    upstreams: list[UpstreamStatus]
+
+
+@dataclass(frozen=True, slots=True)
 class SessionStatus:
     """`api/status` and `status --json`. Ready: every required service is ready or done."""
 
@@ -78,6 +112,7 @@ class SessionStatus:
     ready: bool
     urls: list[str] = field(default_factory=list)
     services: list[ServiceStatus] = field(default_factory=list)
+    balanced: list[BalancedStatus] = field(default_factory=list)
     session: str = ""  # its id, the first half of a log record's id
     version: str = ""
     started: str | None = None
@@ -160,6 +195,7 @@ class Explanation:
     source: str = ""
     reasons: list[str] = field(default_factory=list)
     declared_port: int | str | None = None
+    upstream: UpstreamStatus | None = None  # if it is one of several, probed or limited
     cause: str | None = None
     probe: str | None = None
     answer: str | None = None

@@ -25,7 +25,7 @@ from devproxy.control.models import (
 from devproxy.control.problems import UnknownService, problem
 from devproxy.control.target import Target
 from devproxy.logs.query import parse_query, read_page
-from devproxy.proxy.balance import BEST_FIRST
+from devproxy.proxy.choice import BEST_FIRST
 
 
 async def health(request: Request) -> Health:

@@ -15,6 +15,7 @@ from devproxy.gateway.checks import Refusal, check_host
 from devproxy.gateway.mount import Mount
 from devproxy.gateway.protocol import GatewayProtocol, is_ours
 from devproxy.hosts import AllowedHosts
+from devproxy.proxy.balance import Balanced, BalancedExchange
 from devproxy.proxy.exchange import Exchange, Failure
 from devproxy.proxy.failures import Outage, response
 from devproxy.proxy.head import RequestHead
@@ -75,7 +76,10 @@ class Gateway:
         """What new requests go by, from now on (and new connections, as for `trusted_proxies`)."""
         self.allowed_hosts = allowed_hosts
         self._routes = routes
-        self._backends = backends
+        self._backends = {
+            name: (backend, BalancedExchange if isinstance(backend, Balanced) else Exchange)
+            for name, backend in backends.items()
+        }
         self._hold = hold
         self._trusted = tuple(ip_network(network, strict=False) for network in trusted_proxies)
         self._known_hosts: set[bytes] = set()
@@ -112,9 +116,10 @@ class Gateway:
         except TimeoutError:
             for connection in tuple(self._connections):
                 connection.transport.abort()
-        for mount in (self._control, *self._backends.values()):
-            if mount is not None:
-                await mount.close()
+        if self._control is not None:
+            await self._control.close()
+        for backend, _ in self._backends.values():
+            await backend.close()
 
     def opened(self, connection: GatewayProtocol) -> None:
         self._connections.add(connection)
@@ -171,7 +176,7 @@ class Gateway:
         if route is None:
             client.refuse(request, self._no_route(request))
             return
-        backend = self._backends[route.to]
+        backend, exchange_class = self._backends[route.backend]
         if isinstance(backend, Mount):
             backend.serve(client, request)
             return
@@ -182,7 +187,7 @@ class Gateway:
         edits = edited.request_headers if edited.request_headers.set or edited.request_headers.remove else None
         answer = edited.response_headers if edited.response_headers.set or edited.response_headers.remove else None
         head = request_bytes(request, client.hop, target=route.target(request.target), edits=edits)
-        exchange = Exchange(
+        exchange = exchange_class(
             client,
             backend,
             request,

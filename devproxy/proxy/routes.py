@@ -12,10 +12,11 @@ _VITE = (b"vite-hmr", b"vite-ping")
 
 @dataclass(frozen=True, slots=True)
 class CompiledRoute:
-    """A route ready for matching, and where it leads (a service name or a URL)."""
+    """A route ready for matching, and where it leads. to: in words; backend: the name of who answers."""
 
     route: Route
     to: str
+    backend: str
     prefix: bytes
     pattern: re.Pattern[bytes] | None
     host: bytes
@@ -69,10 +70,24 @@ class RouteTable:
         return None
 
 
+def upstream_of(route: Route, to: str) -> str:
+    """The name of one of the upstreams that a route leads to."""
+    return to
+
+
+def backend_of(route: Route) -> str:
+    """The name of what a route leads to: of its upstream, if it is one that the route says nothing of."""
+    names = [upstream_of(route, to) for to in route.to]
+    if len(names) == 1 and route.probe is None and route.max_requests is None:
+        return names[0]
+    return " ".join(map(str, (*names, route.balance, route.probe, route.max_requests)))
+
+
 def _compile(route: Route) -> CompiledRoute:
     return CompiledRoute(
         route=route,
-        to=route.to[0],
+        to=", ".join(route.to),
+        backend=backend_of(route),
         prefix=(route.prefix or "").encode(),
         pattern=re.compile(route.regex.encode()) if route.regex is not None else None,
         host=(route.host or "").lower().encode(),

@@ -142,7 +142,7 @@ class Upstream:
 
     def dial(self, exchange: "Exchange") -> None:
         """Open a connection for `exchange`; it gets `connected` or `refused`."""
-        task = asyncio.get_running_loop().create_task(self._dial(exchange, self.targets()))
+        task = asyncio.get_running_loop().create_task(self._dial(exchange))
         self._dials.add(task)
         task.add_done_callback(self._dials.discard)
 
@@ -158,24 +158,25 @@ class Upstream:
         if self.state == "ready":
             self._doubted()
 
-    def targets(self) -> "list[tuple[Upstream, Address]]":
-        """Where a dial tries, one after the other, and to whom the connection belongs."""
-        return [(self, address) for address in self.addresses]
-
-    async def _dial(self, exchange: "Exchange", targets: "list[tuple[Upstream, Address]]") -> None:
-        loop = asyncio.get_running_loop()
+    async def _dial(self, exchange: "Exchange") -> None:
         failure: OSError = ConnectionRefusedError("it has no address yet")
-        for owner, (host, port) in targets:
+        for host, port in self.addresses:
             try:
                 async with asyncio.timeout(DIAL_SECONDS):
-                    _, connection = await loop.create_connection(partial(UpstreamConnection, owner), host, port)
+                    connection = await self.connect(host, port)
             except OSError as error:  # a TimeoutError is one
                 failure = error
-                owner.doubt()
+                self.doubt()
             else:
                 exchange.connected(connection)
                 return
         exchange.refused(failure)
+
+    async def connect(self, host: str, port: int) -> "UpstreamConnection":
+        """A new connection. Raises: OSError."""
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(partial(UpstreamConnection, self), host, port)
+        return connection
 
     def _close_old(self) -> None:
         loop = asyncio.get_running_loop()

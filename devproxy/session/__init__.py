@@ -4,7 +4,8 @@ launch.py     before there is a loop                  session.py    the run itse
 place.py      one session a root: the lock, session.json, the socket
 front.py      the public port                         claims.py     ports for services, by ports' verdicts
 window.py     the size of the services' terminals     guests.py     who else uses a session that `run` has started
-backends.py   what routes lead to                     failures.py   why a request failed, by what the session knows
+backends.py   what routes lead to                     groups.py     which upstreams share a name (pure)
+upstreams.py  upstreams as they are shown             failures.py   why a request failed, by what the session knows
 watching.py   the files that matter                   news.py       what happens, told to the log, the API and pages
 reloading.py  the config while it runs: what an edit would change, and changing it
 custody.py    who ends our children if we cannot: the guard and the record on disk

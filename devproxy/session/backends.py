@@ -1,6 +1,7 @@
 """What routes lead to: made from the config, and made anew only where the config differs."""
 
-from collections.abc import Callable, Mapping
+import operator
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,9 +11,12 @@ from devproxy.config.model import Config
 from devproxy.errors import DevproxyError
 from devproxy.gateway.gateway import Backend
 from devproxy.gateway.mount import Mount
-from devproxy.proxy.balance import Balanced
+from devproxy.proxy.balance import Balanced, Member
+from devproxy.proxy.health import Probing
 from devproxy.proxy.hold import OVER
+from devproxy.proxy.routes import upstream_of
 from devproxy.proxy.upstream import Upstream
+from devproxy.session.groups import Group, Part, groups_of, watched
 
 if TYPE_CHECKING:
     from devproxy.gateway.asgi import Application
@@ -22,10 +26,11 @@ Recipe = tuple[str, object, object, object]
 
 
 class Backends:
-    """The backends of a session, by the names that routes lead to.
+    """The backends of a session, by the names that routes lead to; `run` is the task that probes them.
 
     Args: content: the version of the static files that are served now; needed: told the name of a service of ours
-    for each request that finds it not ready; doubted: when something speaks against its readiness.
+    for each request that finds it not ready; doubted: when something speaks against its readiness; told: told of each
+    upstream whose probe finds it not well, or well again.
     Owns: the backends; `close` ends them (but for the folders that are served then: the gateway does).
     """
 
@@ -35,11 +40,15 @@ class Backends:
         content: Callable[[], str],
         needed: Callable[[str], None],
         doubted: Callable[[str], None] = lambda name: None,
+        told: Callable[[Member], None] = lambda member: None,
     ) -> None:
         self._content = content
         self._needed = needed
         self._doubted = doubted
-        self._recipes: dict[str, Recipe] = {}
+        self._probing = Probing(told)
+        self._own: dict[str, tuple[Recipe, Backend]] = {}  # each service's (or instance's), and each URL's
+        self._members: dict[Part, Member] = {}
+        self._groups: dict[str, tuple[Group, Balanced]] = {}
         self._retired: list[Backend] = []
         self.by_name: dict[str, Backend] = {}
         self.adopt(config)
@@ -49,39 +58,84 @@ class Backends:
 
         Raises: DevproxyError: a URL of a route has no host; then nothing has changed.
         """
-        recipes = _recipes(config)
-        kept = {name: made for name, made in self.by_name.items() if recipes.get(name) == self._recipes[name]}
-        made: dict[str, Backend] = {}
-        for name, recipe in recipes.items():  # those of a group's members come before its own
-            made[name] = kept.get(name) or self._make(name, recipe, made)
-        for name, backend in self.by_name.items():
-            if name not in kept:
-                self._retired.append(backend)
-                if isinstance(backend, Upstream):
-                    backend.become(OVER)  # who is held by it waits for nobody
-        self.by_name, self._recipes = made, recipes
+        own = {name: self._own_of(name, recipe) for name, recipe in _recipes(config).items()}
+        groups = groups_of(config)
+        parts = [*watched(config), *(part for group in groups.values() for part in group.parts)]
+        members = {part: self._member_of(part, own[part.name][1]) for part in parts}
+        made = {key: self._group_of(key, group, members, config) for key, group in groups.items()}
+        before = (*self._groups.values(), *self._own.values())
+        self._own, self._members, self._groups = own, members, made
+        self.by_name = {name: backend for name, (_, backend) in (*own.items(), *made.items())}
+        used = {id(backend) for _, backend in (*made.values(), *own.values())}
+        for _, backend in before:
+            if id(backend) not in used:
+                self._retire(backend)
+        self._probing.adopt(members.values())
+
+    async def run(self) -> None:
+        """Probe them, until cancelled."""
+        await self._probing.run()
 
     def of_child(self, name: str) -> Upstream | None:
         """The upstream of a service that is ours to run."""
-        found = self.by_name.get(name)
+        _, found = self._own.get(name, (None, None))
         return found if isinstance(found, Upstream) else None
+
+    @property
+    def groups(self) -> list[Balanced]:
+        """Those that stand before several upstreams, or before one that is probed or limited."""
+        return [group for _, group in self._groups.values()]
+
+    def behind(self, name: str) -> list[str]:
+        """The upstreams of the group of that name."""
+        return [member.name for group in self.groups if group.name == name for member in group.members]
+
+    def member(self, name: str) -> Member | None:
+        """What is known of an upstream; None: nothing but its service's state."""
+        return next((member for member in self._members.values() if member.name == name), None)
 
     async def close(self) -> None:
         """End the connections to all upstreams, and what is no longer used."""
-        for backend in (*self.by_name.values(), *self._retired):
+        for backend in (*self.by_name.values(), *(backend for _, backend in self._own.values()), *self._retired):
             if isinstance(backend, Upstream):
                 await backend.close()
         for backend in self._retired:
             if isinstance(backend, Mount):
                 await backend.close()
 
-    def _make(self, name: str, recipe: Recipe, made: Mapping[str, Backend]) -> Backend:
+    def _retire(self, backend: Backend) -> None:
+        self._retired.append(backend)
+        if isinstance(backend, Balanced):
+            backend.leave_members()
+        if isinstance(backend, Upstream):
+            backend.become(OVER)  # who is held by it waits for nobody
+
+    def _own_of(self, name: str, recipe: Recipe) -> tuple[Recipe, Backend]:
+        known = self._own.get(name)
+        return known if known is not None and known[0] == recipe else (recipe, self._make(name, recipe))
+
+    def _member_of(self, part: Part, upstream: Backend) -> Member:
+        assert isinstance(upstream, Upstream)  # a folder is in no group
+        known = self._members.get(part)
+        if known is not None and known.upstream is upstream:
+            return known
+        return Member(upstream, probe=part.probe, host=part.host, limit=part.limit)
+
+    def _group_of(
+        self, key: str, group: Group, members: Mapping[Part, Member], config: Config
+    ) -> tuple[Group, Balanced]:
+        known, parts = self._groups.get(key), tuple(members[part] for part in group.parts)
+        if known is not None and known[0] == group and all(map(operator.is_, known[1].members, parts)):
+            return known
+        needed = partial(self._all_needed, [member.name for member in parts])
+        return group, Balanced(group.name, parts, balance=group.balance, cookie=str(config.root), needed=needed)
+
+    def _all_needed(self, names: Iterable[str]) -> None:
+        for name in names:
+            self._needed(name)
+
+    def _make(self, name: str, recipe: Recipe) -> Backend:
         match recipe:
-            case ("instance", _, _, _):
-                return Upstream(name, doubted=partial(self._doubted, name))
-            case ("group", tuple() as names, _, _):
-                members = [member for one in names if isinstance(member := made[one], Upstream)]
-                return Balanced(name, members, needed=partial(self._needed, name))
             case ("folder", Path() as root, str() as prefix, bool() as inject):
                 return Mount(partial(_static_app, root, prefix, inject, self._content))
             case ("url", str() as url, _, _):
@@ -90,7 +144,7 @@ class Backends:
 
 
 def _recipes(config: Config) -> dict[str, Recipe]:
-    """Every name that may be led to: the services', and the URLs that stand in routes."""
+    """Every upstream and folder: the services', and the URLs that stand in routes."""
     inject = config.reload.enabled and config.reload.inject != "never"
     found: dict[str, Recipe] = {}
     for declared in config.services:
@@ -98,16 +152,13 @@ def _recipes(config: Config) -> dict[str, Recipe]:
             found[declared.name] = ("folder", declared.static, prefix_of(declared.name, config), inject)
         elif declared.url is not None:
             found[declared.name] = ("url", declared.url, None, None)
-        elif declared.instance_of:
-            found[declared.name] = ("instance", None, None, None)
         else:
             found[declared.name] = ("child", None, None, None)
-    for group in dict.fromkeys(declared.instance_of for declared in config.services if declared.instance_of):
-        names = tuple(declared.name for declared in config.services if declared.instance_of == group)
-        found[group] = ("group", names, None, None)
+    known = {declared.group for declared in config.services}
     for route in config.routes:
         for to in route.to:
-            found.setdefault(to, ("url", to, None, None))
+            if to not in known:
+                found.setdefault(upstream_of(route, to), ("url", to, None, None))
     return found
 
 
@@ -118,7 +169,7 @@ def prefix_of(name: str, config: Config) -> str:
 
 
 def _fixed_upstream(name: str, url: str) -> Upstream:
-    """An upstream that runs elsewhere: always taken to be ready."""
+    """An upstream that runs elsewhere: always taken to be ready, as there is nobody who would tell of a start."""
     parts = urlsplit(url if "://" in url else f"http://{url}")
     if not parts.hostname:
         raise DevproxyError(f"{url} has no host", hint="write it as http://127.0.0.1:9000")

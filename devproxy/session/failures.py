@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Final
 
 from devproxy.logs.tracebacks import last_traceback
-from devproxy.proxy.balance import BEST_FIRST
+from devproxy.proxy.choice import BEST_FIRST
 from devproxy.session import outages, words
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ def outage_of(session: "Session", name: str, failure: "Failure") -> "Outage":
     own = service.spec.name
     return outages.describe(
         failure,
-        service=name,
+        service=name if session.supervisor.named(name) else service.spec.group,
         life=service.life,
         port=service.port,
         waits_for=words.waits_words(session.supervisor.waits_for(own)),
@@ -35,6 +35,8 @@ def outage_of(session: "Session", name: str, failure: "Failure") -> "Outage":
 
 
 def _spokesman(session: "Session", name: str) -> "Service | None":
-    """The service of that name; of several instances, the one by whose state they are judged."""
-    services = [session.supervisor.services[one] for one in session.supervisor.named(name)]
+    """The service of that name; of several instances or upstreams, the one by whose state they are judged."""
+    known = session.supervisor.services
+    names = session.supervisor.named(name) or [one for one in session.backends.behind(name) if one in known]
+    services = [known[one] for one in names]
     return min(services, key=lambda service: BEST_FIRST.index(service.life.state), default=None)

@@ -1,6 +1,7 @@
 """What a failure is told as: the facts that the supervisor and the log know, put together. Pure."""
 
 from collections.abc import Sequence
+from http import HTTPStatus
 
 from devproxy.processes.lifecycle import Life
 from devproxy.proxy.exchange import Failure
@@ -23,6 +24,11 @@ def describe(
 ) -> Outage:
     """The outage of `service`, for a request that failed. life: None for an upstream that is not ours to run,
     which is at `url`."""
+    if failure.status == HTTPStatus.SERVICE_UNAVAILABLE and failure.reason:
+        hint = "Ask again in a second; or raise `max_requests` in devproxy.toml."
+        return Outage(
+            failure.status, f"{service} takes no more requests for now", failure.reason, hint, service=service
+        )
     if life is None:
         return Outage(
             failure.status,

@@ -32,6 +32,7 @@ from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service
 from devproxy.processes.supervisor import RESTING, Supervisor
 from devproxy.processes.surroundings import Surroundings
+from devproxy.proxy.balance import Member
 from devproxy.proxy.routes import RouteTable
 from devproxy.session import words
 from devproxy.session.backends import Backends
@@ -86,7 +87,9 @@ class Session:
             warn=lambda sentence: self.log.say(sentence, level="warning"),
         )
         self.content_version = self._watching.content_version
-        self._backends = Backends(self.config, self.content_version, needed=self._needed, doubted=self._doubted)
+        self.backends = Backends(
+            self.config, self.content_version, needed=self._needed, doubted=self._doubted, told=self._told
+        )
         self._surroundings = Surroundings(
             starter=launch.starter,
             reaper=self._reaper,
@@ -106,7 +109,7 @@ class Session:
         self._gateway = Gateway(
             name=self.config.name,
             routes=self.routes,
-            backends=self._backends.by_name,
+            backends=self.backends.by_name,
             control=self._control,
             describe=partial(outage_of, self),
             hold=self.config.hold,
@@ -139,11 +142,11 @@ class Session:
         changes = compare(self.config, project.config).restarting(outdated)
         config = running_config(self.config, project.config)
         selection = self._launch.select(config)
-        self._backends.adopt(config)
+        self.backends.adopt(config)
         self.config, self.plan, self.routes = config, project.plan, RouteTable(config.routes)
         self._gateway.adopt(
             self.routes,
-            self._backends.by_name,
+            self.backends.by_name,
             config.hold,
             AllowedHosts(config.allowed_hosts),
             config.trusted_proxies,
@@ -180,6 +183,7 @@ class Session:
                 await self._gateway.listen_locally(str(self.place.socket))
                 self.place.socket.chmod(0o600)
                 self._announce()
+                running.append(tasks.create_task(self.backends.run()))
                 running.append(tasks.create_task(self._watching.run()))
                 running.append(tasks.create_task(self._launch.log_files.run()))
                 running.append(tasks.create_task(self.reloading.run()))
@@ -191,7 +195,7 @@ class Session:
                     task.cancel()
         finally:
             self._reaper.stop()
-            await self._backends.close()
+            await self.backends.close()
             self._launch.custody.close()
             self._launch.leases.close()
             self.log.close()
@@ -284,7 +288,7 @@ class Session:
         """A service's life has changed."""
         name, life = service.spec.name, service.life
         state = "stopped" if life.next == "stopped" else life.state
-        upstream = self._backends.of_child(name) if self.supervisor.services.get(name) is service else None
+        upstream = self.backends.of_child(name) if self.supervisor.services.get(name) is service else None
         if upstream is not None:
             upstream.become(state, service.health.addresses)
         if life.state in RESTING:
@@ -315,7 +319,7 @@ class Session:
         for name in self.supervisor.services:
             waits = self.supervisor.waits_for(name)
             state = "blocked" if any(wait.is_vain for wait in waits) else "waiting"
-            upstream = self._backends.of_child(name)
+            upstream = self.backends.of_child(name)
             if waits and upstream is not None and upstream.state != state:
                 upstream.become(state)
                 if state == "blocked":
@@ -329,6 +333,10 @@ class Session:
     def _doubted(self, name: str) -> None:
         """A service that is ready has refused a connection, or ended one."""
         self.supervisor.services[name].health.doubt()
+
+    def _told(self, upstream: Member) -> None:
+        """An upstream is found not to be well, or well again."""
+        self.log.say(*words.health_words(upstream.name, upstream.answer or "", is_well=bool(upstream.is_well)))
 
     def _asked(self, service: Service) -> None:
         """A service has asked a question, and nobody answers."""

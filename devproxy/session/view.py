@@ -24,6 +24,7 @@ from devproxy.proxy.head import BadHead, parse_request
 from devproxy.proxy.routes import CompiledRoute
 from devproxy.session import why
 from devproxy.session.environments import declared_in, describe
+from devproxy.session.upstreams import balanced_status
 from devproxy.session.words import exit_label, exit_words, next_words, signal_name, used_words, waits_words
 
 if TYPE_CHECKING:
@@ -83,6 +84,7 @@ class SessionView:
             ready=session.supervisor.is_ready and not session.is_ending,
             urls=session.urls,
             services=services,
+            balanced=[balanced_status(group, asyncio.get_running_loop().time()) for group in session.backends.groups],
             session=session.place.id,
             version=__version__,
             started=rfc3339(session.started),
@@ -119,16 +121,25 @@ class SessionView:
         )
 
     def _not_ours(self, declared: Declared) -> ServiceStatus:
-        """A folder, or what runs elsewhere: taken to be ready, unless we know better."""
+        """A folder, or what runs elsewhere: taken to be ready, unless we know better. The session waits for neither."""
         session, message = self._session, None
         state: State = "ready"
         port = session.port if declared.static is not None else urlsplit(declared.url or "").port
         if (used := session.used.get(declared.name)) is not None:
             is_there = used.port in listening_ports()
             state, message = ("ready" if is_there else "failing"), used_words(used.port, is_there=is_there)
+        elif (upstream := session.backends.member(declared.name)) is not None and upstream.is_well is False:
+            state, message = "failing", upstream.answer
         since = rfc3339(session.started)
         return ServiceStatus(
-            declared.name, declared.kind, state, port=port, url=declared.url, since=since, message=message
+            declared.name,
+            declared.kind,
+            state,
+            port=port,
+            url=declared.url,
+            since=since,
+            message=message,
+            required=False,
         )
 
     def _message(self, service: Service) -> str | None:
@@ -267,7 +278,7 @@ def _route(route: CompiledRoute) -> dict[str, Any]:
     return {
         "prefix": route.route.prefix,
         "regex": route.route.regex,
-        "to": route.to,
+        "to": route.route.to[0] if len(route.route.to) == 1 else list(route.route.to),
         "host": route.route.host,
         "methods": list(route.route.methods),
         "accept": route.route.accept,

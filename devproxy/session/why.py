@@ -17,6 +17,7 @@ from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.lifecycle import PortReleased, RestartAsked, RetryDue, Saved
 from devproxy.processes.service import Service
 from devproxy.session.advice import advise, advise_used
+from devproxy.session.upstreams import upstream_status
 
 if TYPE_CHECKING:
     from devproxy.processes.vitals import Survey
@@ -92,7 +93,7 @@ async def explain(session: "Session", name: str) -> Explanation:
     before, after = await _look(session, [name] if service is not None else [], WHY_SECONDS)
     source = await asyncio.to_thread(source_of, session.config, name)
     status = session.view.service(declared)  # as it is now
-    used = usage(before, after, name)
+    used, upstream = usage(before, after, name), session.backends.member(name)
     story = Explanation(
         replace(status, usage=used),
         command=list(declared.command) if isinstance(declared.command, tuple) else declared.command,
@@ -101,6 +102,7 @@ async def explain(session: "Session", name: str) -> Explanation:
         source=source,
         reasons=_reasons(session.plan, name) if session.config.source is None else [],
         declared_port=declared.port,
+        upstream=upstream_status(upstream, asyncio.get_running_loop().time()) if upstream is not None else None,
     )
     if (taken := session.used.get(name)) is not None:
         return replace(story, advice=advise_used(taken.port, is_there=status.state == "ready"))

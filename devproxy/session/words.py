@@ -105,6 +105,11 @@ def used_words(port: int, *, is_there: bool) -> str:
     return f"nothing listens on port {port} any more; devproxy did not start it, but devproxy reload does"
 
 
+def health_words(name: str, answer: str, *, is_well: bool) -> tuple[str, str]:
+    """What to say of an upstream that is probed, and its level."""
+    return (f"{name} is well again: {answer}", "info") if is_well else (f"{name} is not well: {answer}", "warning")
+
+
 def _exit(life: Life) -> str:
     return exit_words(life.exit) if life.exit is not None else "ended"
 

@@ -10,7 +10,21 @@ from hypothesis import strategies as st
 
 from devproxy.config.changes import AT_ONCE, LATER, SWAPPED, Changes, compare
 from devproxy.config.instances import expand
-from devproxy.config.model import Bus, Capture, Config, Hold, Logs, Ready, Reload, ReloadSignal, Route, Service, Stop
+from devproxy.config.model import (
+    Bus,
+    Capture,
+    Config,
+    Hold,
+    Logs,
+    MaxRequests,
+    Probe,
+    Ready,
+    Reload,
+    ReloadSignal,
+    Route,
+    Service,
+    Stop,
+)
 
 ROOT = Path("/shop")
 
@@ -36,7 +50,8 @@ RESTARTS = [
 AT_ONCE_VALUES: list[dict[str, Any]] = [
     {"depends_on": {"db": "ready"}}, {"log_files": ("log/dev.log",)}, {"optional": True}, {"profiles": ("full",)},
     {"reload": ReloadSignal("HUP")}, {"restart": "always"}, {"start": "manual"}, {"stop": Stop(grace_seconds=1)},
-    {"watch": ("*.py",)}, {"instances": 2},
+    {"watch": ("*.py",)}, {"instances": 2}, {"balance": "sticky"}, {"probe": Probe()},
+    {"max_requests": MaxRequests(in_flight=1)},
 ]  # fmt: skip
 
 

@@ -11,7 +11,20 @@ from hypothesis import strategies as st
 from devproxy.config.dump import to_toml
 from devproxy.config.instances import expand
 from devproxy.config.load import load
-from devproxy.config.model import Config, FieldEdits, Hold, Logs, Ready, Reload, ReloadSignal, Route, Service, Stop
+from devproxy.config.model import (
+    Config,
+    FieldEdits,
+    Hold,
+    Logs,
+    MaxRequests,
+    Probe,
+    Ready,
+    Reload,
+    ReloadSignal,
+    Route,
+    Service,
+    Stop,
+)
 
 AWKWARD = ['"', "'", "\\", "\x7f", "\x1b[2J", "a\r\nb\tc", '"' * 3, "'" * 3, "# none", "a\u2028b", "true"]
 TEXT = st.one_of(
@@ -36,6 +49,22 @@ READY = st.one_of(
     st.builds(Ready, command=TEXT),
     st.builds(Ready, started=st.booleans()),
 )
+PROBES = st.one_of(
+    st.none(),
+    st.builds(
+        Probe,
+        path=st.sampled_from(["/", "/health?a=b"]),
+        method=st.sampled_from(["HEAD", "GET"]),
+        interval_seconds=SECONDS.filter(lambda seconds: seconds >= 0.1),
+        timeout_seconds=SECONDS.filter(bool),
+    ),
+)
+LIMITS = st.one_of(
+    st.none(),
+    st.builds(
+        MaxRequests, st.integers(1, 99), st.one_of(st.none(), st.integers(1, 99)), st.sampled_from(["refuse", "next"])
+    ),
+)
 EDITS = st.builds(FieldEdits, set=FIELDS, remove=st.sampled_from([(), ("Cookie", "Via")]))
 
 
@@ -49,13 +78,19 @@ def services(draw: st.DrawFn, root: Path, name: str, earlier: list[str], port: i
         static = directory / draw(st.sampled_from(["dist", "a b/öut", "."]))
         return Service(name=name, kind=kind, dir=directory, static=static, optional=optional)
     if source == "url":
-        return Service(name=name, kind=kind, dir=directory, url="http://127.0.0.1:9000")
+        url = "http://127.0.0.1:9000"
+        return Service(name, kind, directory, url=url, probe=draw(PROBES), max_requests=draw(LIMITS))
+    instances = draw(st.sampled_from([1, 1, 3]))
+    listens = draw(st.sampled_from([None, "auto", port]))
     return Service(
         name=name,
         kind=kind,
         dir=directory,
         command=draw(st.one_of(TEXT, st.lists(TEXT, min_size=1, max_size=3).map(tuple))),
-        port=draw(st.sampled_from([None, "auto", port])),
+        port=listens,
+        balance=draw(st.sampled_from(["round-robin", "sticky", "least-latency"])) if instances > 1 else "round-robin",
+        probe=draw(PROBES) if listens else None,
+        max_requests=draw(LIMITS) if listens else None,
         env=draw(st.dictionaries(VARIABLE, st.one_of(TEXT, st.just("")), max_size=9)),
         env_files=draw(st.sampled_from([(), (directory / ".env", root / ".env.x")])),
         depends_on=draw(
@@ -71,7 +106,7 @@ def services(draw: st.DrawFn, root: Path, name: str, earlier: list[str], port: i
         optional=optional,
         stderr=draw(st.sampled_from(["merged", "separate"])),
         venv=draw(st.sampled_from([None, root / "environment"])),
-        instances=draw(st.sampled_from([1, 1, 3])),
+        instances=instances,
     )
 
 
@@ -80,9 +115,17 @@ def configs(draw: st.DrawFn, root: Path) -> Config:
     names = draw(st.lists(NAME, max_size=4, unique=True))
     made = [draw(services(root, name, names[:index], 5000 + 10 * index)) for index, name in enumerate(names)]
     targets = [service.name for service in made if service.command is None or service.port is not None]
+    folders = {service.name for service in made if service.static is not None}
+    several = [name for name in targets if name not in folders] + ["http://[::1]:9001", "http://a.test"]
     route = st.builds(
         Route,
-        to=st.sampled_from([*targets, "http://[::1]:9001"]).map(lambda to: (to,)),
+        to=st.one_of(
+            st.sampled_from([*targets, "http://[::1]:9001"]).map(lambda to: (to,)),
+            st.lists(st.sampled_from(several), min_size=2, unique=True).map(tuple),
+        ),
+        balance=st.sampled_from(["round-robin", "sticky", "least-latency"]),
+        probe=PROBES,
+        max_requests=LIMITS,
         prefix=st.sampled_from(["/", "/api", "/it's", "/a-ö".encode("ascii", "ignore").decode()]),
         host=st.sampled_from([None, "admin.localhost"]),
         methods=st.sampled_from([(), ("GET", "POST")]),
@@ -90,6 +133,14 @@ def configs(draw: st.DrawFn, root: Path) -> Config:
         strip_prefix=st.booleans(),
         request_headers=EDITS,
         response_headers=EDITS,
+    )
+    route = route.map(
+        lambda route: replace(
+            route,
+            balance=route.balance if len(route.to) > 1 else "round-robin",
+            probe=None if route.to[0] in folders else route.probe,
+            max_requests=None if route.to[0] in folders else route.max_requests,
+        )
     )
     pattern = st.builds(lambda route: replace(route, prefix=None, regex=r"^/v\d'\"", strip_prefix=False), route)
     return Config(

@@ -51,6 +51,8 @@ def problems(loaded: Load) -> Fail:
 WEB = '[services.web]\ncommand = "npm run dev"\nport = 5173\n'
 API = '[services.api]\ncommand = "uvicorn app:app"\nport = 8000\n'
 
+SITE = "[services.site]\nstatic = 'dist'\n"
+
 FULL = """
 name = "shop"
 port = 4500
@@ -372,7 +374,44 @@ WRONG: list[tuple[str, int, str, str]] = [
     ("[services.web]\nurl = 'https://a'", 2, "services.web.url", "not yet supported"),
     ("[services.web]\nurl = 'http://a'\nready = { http = '/' }", 3, "services.web.ready", "not yet supported"),
     ("[[routes]]\nprefix = '/'\nto = 'https://a'", 3, "routes[0].to", "not yet supported"),
-    (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'http://a']", 6, "routes[0].to", "not yet supported"),
+    # Several upstreams, probes and limits.
+    (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'web']", 6, "routes[0].to", "web stands there twice"),
+    (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'http://a/', 'http://a']", 6, "routes[0].to", "stands there twice"),
+    (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'http//a']", 6, "routes[0].to", 'no service "http//a"'),
+    (f"{WEB}[[routes]]\nprefix = '/'\nto = []", 6, "routes[0].to", "got an empty list"),
+    (f"{WEB}{SITE}[[routes]]\nprefix = '/'\nto = ['web', 'site']", 8, "routes[0].to", "cannot be one of several"),
+    (f"{SITE}[[routes]]\nprefix = '/'\nto = 'site'\nprobe = {{}}", 6, "routes[0].probe", "site is a folder"),
+    (
+        f"{SITE}[[routes]]\nprefix = '/'\nto = 'site'\nmax_requests.in_flight = 1",
+        6,
+        "routes[0].max_requests",
+        "a folder",
+    ),
+    (f"{WEB}[[routes]]\nprefix = '/'\nto = 'web'\nbalance = 'sticky'", 7, "routes[0].balance", "only one upstream"),
+    (f"{WEB}balance = 'sticky'", 4, "services.web.balance", "only one upstream: it is for a service with several"),
+    (f"{WEB}instances = 2\nbalance = 'stick'", 5, "services.web.balance", 'got "stick"; did you mean "sticky"?'),
+    (f"{WEB}probe = '/health'", 4, "services.web.probe", 'expected a table; got "/health"'),
+    (f"{WEB}probe = {{ path = 'health' }}", 4, "services.web.probe.path", 'a path such as "/health"'),
+    (f"{WEB}probe = {{ path = '/a b' }}", 4, "services.web.probe.path", 'a path such as "/health"'),
+    (f"{WEB}probe = {{ method = 'POST' }}", 4, "services.web.probe.method", 'expected one of "HEAD", "GET"'),
+    (f"{WEB}probe = {{ interval_seconds = 0.01 }}", 4, "services.web.probe.interval_seconds", "expected 0.1 or more"),
+    (f"{WEB}probe = {{ timeout_seconds = 0 }}", 4, "services.web.probe.timeout_seconds", "above 0; got 0"),
+    (f"{WEB}probe = {{ interval = 1 }}", 4, "services.web.probe.interval", 'did you mean "interval_seconds"?'),
+    (f"{WEB}max_requests = 5", 4, "services.web.max_requests", "expected a table; got 5"),
+    (f"{WEB}max_requests = {{}}", 4, "services.web.max_requests", "expected in_flight, per_second or both"),
+    (f"{WEB}max_requests = {{ in_flight = 0 }}", 4, "services.web.max_requests.in_flight", "of 1 or more; got 0"),
+    (f"{WEB}max_requests.per_second = 0.5", 4, "services.web.max_requests.per_second", "a whole number"),
+    (
+        f"{WEB}max_requests = {{ in_flight = 1, over = 'wait' }}",
+        4,
+        "services.web.max_requests.over",
+        '"refuse", "next"',
+    ),
+    ("[services.x]\ncommand = 'x'\nprobe = {}", 3, "services.x.probe", "it does not listen"),
+    ("[services.x]\ncommand = 'x'\nmax_requests.in_flight = 1", 3, "services.x.max_requests", "it does not listen"),
+    (f"{SITE}probe = {{}}", 3, "services.site.probe", "this one has static"),
+    (f"{SITE}max_requests.in_flight = 1", 3, "services.site.max_requests", "this one has static"),
+    ("[services.x]\nurl = 'http://a'\nbalance = 'sticky'", 3, "services.x.balance", "this one has url"),
     (
         f"{WEB}[[routes]]\nprefix = '/'\nto = 'web'\ntimeout_seconds = 1",
         7,

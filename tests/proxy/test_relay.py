@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
 from devproxy.proxy import relay
-from devproxy.proxy.balance import Balanced
+from devproxy.proxy.balance import Balanced, Member
 from devproxy.proxy.relay import Relay
 from devproxy.proxy.upstream import Upstream
 from devproxy.proxy.websocket import Frames, close_frame
@@ -396,7 +396,8 @@ def test_one_instance_that_restarts_closes_its_own_websockets_only() -> None:
 
         async with RawUpstream(handler) as first, RawUpstream(handler) as second:
             members = ready("api#1", first.address), ready("api#2", second.address)
-            async with running_gateway({"api": Balanced("api", members), "1": members[0], "2": members[1]}) as front:
+            whole = Balanced("api", [Member(member) for member in members])
+            async with running_gateway({"api": whole, "1": members[0], "2": members[1]}) as front:
                 clients = [await front.open() for _ in members]
                 talks = []
                 for reader, writer in clients:
