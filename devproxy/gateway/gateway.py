@@ -6,6 +6,7 @@ The session builds one, tells it which names lead where, and closes it last.
 import asyncio
 import socket
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from functools import partial
 from ipaddress import ip_address, ip_network
 from typing import Final
@@ -56,6 +57,7 @@ class Gateway:
     ) -> None:
         self.pseudonym = f"devproxy-{name}".encode("ascii", "replace")
         self.draining = False
+        self._hurried = False
         self.requests = 0  # so far
         self._control = control
         self._describe = describe
@@ -99,6 +101,26 @@ class Gateway:
         local = partial(GatewayProtocol, self, local=True)
         self._servers.append(await loop.create_unix_server(local, path, backlog=BACKLOG))
 
+    async def drain(self, *, grace: float) -> None:
+        """Let the answers of upstreams that are under way finish, for `grace` seconds; `hurry` ends it sooner.
+
+        Relays end. This user's own commands, and the control API, go on.
+        """
+        self.draining = True
+        for connection in tuple(self._connections):
+            if not connection.local:
+                connection.drain()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(grace):
+                while not self._hurried and any(connection.is_exchanging for connection in self._connections):
+                    self._emptied.clear()
+                    await self._emptied.wait()
+
+    def hurry(self) -> None:
+        """Wait for no answer any more."""
+        self._hurried = True
+        self._emptied.set()
+
     async def close(self, *, grace: float) -> None:
         """Stop accepting, let answers under way finish for `grace` seconds, then cut what is left."""
         self.draining = True
@@ -126,7 +148,7 @@ class Gateway:
 
     def closed(self, connection: GatewayProtocol) -> None:
         self._connections.discard(connection)
-        if not self._connections:
+        if self.draining or not self._connections:
             self._emptied.set()
 
     def _expire(self) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol, cast
 
 from devproxy.gateway.checks import Refusal, check_origin
 from devproxy.gateway.leaving import has_left
+from devproxy.proxy.exchange import Exchange
 from devproxy.proxy.failures import Outage
 from devproxy.proxy.framing import BadChunk, ChunkedBody
 from devproxy.proxy.head import BadHead, RequestHead, head_end, parse_request
@@ -234,7 +235,7 @@ class GatewayProtocol(asyncio.Protocol):
         self._sink = None
         if self._left or self._chunks is not None or (self._buffer and not keep_alive):
             self._end_after_answer()
-        elif not keep_alive or self.gateway.draining:
+        elif not keep_alive or (self.gateway.draining and not self.local):
             self.transport.close()
         else:
             self.idle_since = asyncio.get_running_loop().time()
@@ -293,6 +294,11 @@ class GatewayProtocol(asyncio.Protocol):
     @property
     def is_idle(self) -> bool:
         return self._sink is None and self._raw is None and self._relay is None
+
+    @property
+    def is_exchanging(self) -> bool:
+        """Whether an upstream's answer is under way."""
+        return isinstance(self._sink, Exchange)
 
     def expire(self, now: float) -> None:
         """Close if the client took too long over a head, sent no further request, or left while it was not read."""

@@ -26,6 +26,9 @@ from devproxy.proxy.websocket import refusal_of
 REDIAL_SECONDS = 0.05
 """How often a ready service that refuses is dialled again."""
 
+DEATH_SECONDS = 2.0
+"""How long after a request was lost twice its service may turn out to restart."""
+
 HANDSHAKE_SECONDS = 10.0
 """How long an upstream may take to answer an upgrade; then 504. Vite leaves an upgrade it does not know unanswered."""
 
@@ -358,19 +361,32 @@ class Exchange:
         if self.answering:
             self._finish()
             self._client.exchange_broken(unseen=self._ends_by_close)
-        elif got_bytes or not self._may_retry():
-            self.fail(502, f"{self._upstream.name} closed the connection before it answered")
-        else:  # nothing came back, and nothing can have been changed
-            if self._upstream.state == "ready":
-                self._retried = connection is None or not connection.used
+        elif self._interim or self.request.upgrade or not self._replayable:
+            self._lost_for_good()
+        else:  # nothing was passed on, and nothing can have been changed
             self._since = self._since or self._loop.time()
-            self._decide()
+            self._again(once=not got_bytes and not self._retried, stale=connection is not None and connection.used)
 
-    def _may_retry(self) -> bool:
-        """Once more, if it is safe; and again when its service restarts: that, and not the request, has cut it."""
-        if self.request.upgrade or self._interim or not self._replayable:
-            return False
-        return not self._retried or self._upstream.state != "ready"
+    def _again(self, *, once: bool, stale: bool) -> None:
+        """Once more, if nothing came back; else only if its service has begun to restart: that has cut it, and not
+        the request.
+
+        A server that exits may accept for a while what it will not answer, and cut what it was answering: we wait
+        to see that.
+        """
+        if self._upstream.state != "ready":
+            self._decide()
+        elif once:
+            self._retried = not stale
+            self._decide()
+        elif self._upstream.is_ours:
+            self._upstream.doubt()
+            self._wait(DEATH_SECONDS, self._lost_for_good)
+        else:
+            self._lost_for_good()
+
+    def _lost_for_good(self) -> None:
+        self.fail(502, f"{self._upstream.name} closed the connection before it answered")
 
     def forsaken(self) -> None:
         """The service fails while we wait for its answer."""

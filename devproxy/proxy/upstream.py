@@ -44,7 +44,7 @@ class Upstream:
     """One service as the gateway sees it.
 
     Args: needed: called for each request that finds it not ready; doubted: called when it refuses a connection, or
-    ends an idle one before we do, though it is ready.
+    ends an idle one before we do, though it is ready; None: it is not ours, and nobody knows what becomes of it.
     Owns: its idle connections and the dials under way; `close` ends them.
     """
 
@@ -55,7 +55,7 @@ class Upstream:
         state: str = "waiting",
         addresses: tuple[Address, ...] = (),
         needed: Callable[[], None] = lambda: None,
-        doubted: Callable[[], None] = lambda: None,
+        doubted: Callable[[], None] | None = None,
     ) -> None:
         self.name = name
         self.needed = needed
@@ -155,8 +155,13 @@ class Upstream:
 
     def doubt(self) -> None:
         """Something speaks against it."""
-        if self.state == "ready":
+        if self.state == "ready" and self._doubted is not None:
             self._doubted()
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether we are told when it restarts."""
+        return self._doubted is not None
 
     async def _dial(self, exchange: "Exchange") -> None:
         failure: OSError = ConnectionRefusedError("it has no address yet")

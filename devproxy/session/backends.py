@@ -50,6 +50,7 @@ class Backends:
         self._members: dict[Part, Member] = {}
         self._groups: dict[str, tuple[Group, Balanced]] = {}
         self._retired: list[Backend] = []
+        self._stopped = False
         self.by_name: dict[str, Backend] = {}
         self.adopt(config)
 
@@ -77,9 +78,16 @@ class Backends:
         await self._probing.run()
 
     def of_child(self, name: str) -> Upstream | None:
-        """The upstream of a service that is ours to run."""
+        """The upstream of a service that is ours to run; None: there is none (any more: see `stop`)."""
         _, found = self._own.get(name, (None, None))
-        return found if isinstance(found, Upstream) else None
+        return found if isinstance(found, Upstream) and not self._stopped else None
+
+    def stop(self) -> None:
+        """Nothing is forwarded any more, whatever becomes ready: who waits is answered, event streams end."""
+        self._stopped = True
+        for _, backend in (*self._own.values(), *self._groups.values()):
+            if isinstance(backend, Upstream):
+                backend.become(OVER)
 
     @property
     def groups(self) -> list[Balanced]:

@@ -1,15 +1,16 @@
 """Why a request failed, by what the session knows of its service: gathers the facts of an outage (outages.py)."""
 
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from devproxy.logs.tracebacks import last_traceback
 from devproxy.proxy.choice import BEST_FIRST
+from devproxy.proxy.failures import Outage
 from devproxy.session import outages, words
 
 if TYPE_CHECKING:
     from devproxy.processes.service import Service
     from devproxy.proxy.exchange import Failure
-    from devproxy.proxy.failures import Outage
     from devproxy.session.session import Session
 
 LAST_LINES: Final = 200
@@ -18,6 +19,8 @@ LAST_LINES: Final = 200
 
 def outage_of(session: "Session", name: str, failure: "Failure") -> "Outage":
     """The outage of a backend, for a request that failed."""
+    if session.is_ending and failure.status == HTTPStatus.SERVICE_UNAVAILABLE:
+        return Outage(failure.status, "devproxy is stopping", hint="Start it again: `devproxy up`.", service=name)
     service = _spokesman(session, name)
     if service is None:
         url = next((declared.url for declared in session.config.services if declared.name == name), None)

@@ -44,6 +44,9 @@ from devproxy.session.reloading import Project, Reloading, running_config
 from devproxy.session.view import SessionView, control_app
 from devproxy.session.watching import Watching
 
+DRAIN_SECONDS: Final = 2.0
+"""How long answers that are under way may take to finish before their services are asked to end."""
+
 GATEWAY_GRACE_SECONDS: Final = 2.0
 BESIDE_GRACE_SECONDS: Final = 5.0
 LINGER_SECONDS: Final = 1.0
@@ -213,6 +216,7 @@ class Session:
             if not self._hurrying:
                 self._hurrying = True
                 self.log.say("stopping at once", level="warning")
+            self._gateway.hurry()
             self.supervisor.hurry()
             if self._beside is not None:
                 self._beside.send(signal.SIGKILL)
@@ -260,6 +264,8 @@ class Session:
         alive = self.supervisor.still_alive()
         if alive:
             self.log.say(f"stopping {', '.join(reversed(alive))} (Ctrl-C again to stop at once)")
+        self.backends.stop()
+        await self._gateway.drain(grace=DRAIN_SECONDS)
         async with asyncio.TaskGroup() as tasks:
             telling = tasks.create_task(self._tell_who_lingers())
             await self.supervisor.stop_all()

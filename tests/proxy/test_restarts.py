@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from devproxy.config.model import Hold
+from devproxy.proxy import exchange as exchange_module
 from devproxy.proxy import upstream as upstream_module
 from devproxy.proxy.upstream import Upstream
 from tests.support import auntil, free_port, run
@@ -49,6 +50,64 @@ def test_a_request_that_its_service_dies_of_is_sent_twice_and_no_more(method: st
         ):
             assert status_of(await front.talk(front.request(method=method))) == 502
             assert upstream.connections == 2
+
+    run(main())
+
+
+@pytest.mark.parametrize(("answer", "sent"), [(b"", 2), (b"HTTP/1.1 200 OK\r\nDa", 1)], ids=["twice", "half a head"])
+def test_a_get_that_a_dying_server_took_is_held_when_its_restart_is_seen(answer: bytes, sent: int) -> None:
+    """Django's exits slowly: it still accepts, and answers nobody, or not to the end."""
+
+    async def main() -> None:
+        service = Upstream("api", state="ready", doubted=lambda: None)
+
+        async def handler(conversation: Conversation) -> None:
+            await conversation.head()
+            await conversation.send(answer if conversation.number <= sent else OK)
+
+        async with RawUpstream(handler) as upstream, running_gateway({"api": service}) as front:
+            service.addresses = (upstream.address,)
+            asked = asyncio.create_task(front.talk(front.request()))
+            await auntil(lambda: service._waiting)
+            assert upstream.connections == sent
+            service.become("restarting")
+            service.become("ready")
+            assert status_of(await asked) == 200
+            assert upstream.connections == sent + 1
+
+    run(main())
+
+
+def test_a_get_whose_answer_has_begun_is_not_sent_again_by_somebody_elses_server() -> None:
+    async def handler(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.send(b"HTTP/1.1 200 OK\r\nDa")
+
+    async def main() -> None:
+        async with (
+            RawUpstream(handler) as upstream,
+            running_gateway({"api": ready("api", upstream.address)}) as front,
+        ):
+            assert status_of(await front.talk(front.request())) == 502
+            assert upstream.connections == 1
+
+    run(main())
+
+
+def test_one_that_goes_on_serving_and_answers_nobody_is_not_asked_a_third_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(exchange_module, "DEATH_SECONDS", 0.05)
+    doubts: list[str] = []
+
+    async def handler(conversation: Conversation) -> None:
+        await conversation.head()
+
+    async def main() -> None:
+        async with RawUpstream(handler) as upstream:
+            address = (upstream.address,)
+            service = Upstream("api", state="ready", addresses=address, doubted=lambda: doubts.append("api"))
+            async with running_gateway({"api": service}) as front:
+                assert status_of(await front.talk(front.request())) == 502
+                assert (upstream.connections, doubts) == (2, ["api"])
 
     run(main())
 

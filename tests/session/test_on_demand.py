@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 from devproxy.session.session import Session
-from tests.support import auntil
+from tests.support import auntil, free_port
 from tests.support.in_process import play_session
 from tests.support.saves import UVICORN, Answer, ask, upgrade
 from tests.support.services import write_config
@@ -14,7 +14,7 @@ CONFIG = """
 [services.docs]
 kind = "backend"
 command = "COMMAND"
-port = "auto"
+port = PORT
 start = "on-demand"
 restart = "never"
 
@@ -26,7 +26,7 @@ SERVES = CONFIG.replace("COMMAND", "exec {python} -m uvicorn main:app --port $PO
 
 
 def write_project(folder: Path, config: str = SERVES) -> None:
-    write_config(folder, config)
+    write_config(folder, config.replace("= PORT", f"= {free_port()}"))
     (folder / "main.py").write_text(UVICORN.replace("VERSION", "here"))
 
 

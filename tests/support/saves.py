@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.processes.reloaders import MANAGE, save
-from tests.support import auntil
+from tests.support import auntil, free_port
 from tests.support.services import PYTHON
 
 UVICORN = """
@@ -82,7 +82,7 @@ def view(request):
     if request.method == "POST":
         with open("ran", "ab") as ran:
             ran.write(request.body + b" %f\\n" % time.time())
-    return HttpResponse("VERSION")
+    return HttpResponse("VERSION", headers={"Content-Length": str(len("VERSION"))})
 
 urlpatterns = [re_path("", view)]
 """
@@ -130,7 +130,7 @@ def write_project(folder: Path, reloaders: list[Reloader], more: str = "") -> No
         (folder / one.name).mkdir()
         one.write(folder, "0")
         command = one.command.replace("{python}", PYTHON)
-        config += f'[services.{one.name}]\nkind = "backend"\ndir = "{one.name}"\nport = "auto"\n{one.config}\n'
+        config += f'[services.{one.name}]\nkind = "backend"\ndir = "{one.name}"\nport = {free_port()}\n{one.config}\n'
         config += f"command = '''{command}'''\n[[routes]]\nprefix = '/{one.name}'\nto = '{one.name}'\n"
         (folder / one.name / "manage.py").write_text(MANAGE)
     (folder / "devproxy.toml").write_text(config)
