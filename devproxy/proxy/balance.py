@@ -41,7 +41,6 @@ class Member:
         self.host = host
         self.limit = limit or MaxRequests()
         self.mark = sha256(self.name.encode()).hexdigest()[:8]  # in a cookie
-        self.turn = 0
         self.requests = 0
         self.in_flight = 0
         self.ejection = Ejection()
@@ -58,14 +57,14 @@ class Member:
         self.is_well = True if self.probe is None else None
         self.answer = self.latency = None
 
-    def candidate(self, now: float) -> Candidate:
-        """What there is to know for a choice."""
+    def candidate(self, turn: int, now: float) -> Candidate:
+        """What there is to know for a choice. Args: turn: its last one in the group that chooses."""
         is_full = self.limit.in_flight is not None and self.in_flight >= self.limit.in_flight
         if self._bucket is not None and not is_full:
             is_full = not self._bucket.has_token(now)
         return Candidate(
             self.mark,
-            self.turn,
+            turn,
             self.is_well,
             now < self.ejection.until,
             self.latency,
@@ -73,9 +72,8 @@ class Member:
             self.limit.over == "refuse",
         )
 
-    def begin(self, turn: int, now: float) -> None:
+    def begin(self, now: float) -> None:
         """It is given a request."""
-        self.turn = turn
         self.requests += 1
         self.in_flight += 1
         if self._bucket is not None:
@@ -125,6 +123,7 @@ class Balanced(Upstream):
         self.balance = balance
         self.refused = 0  # requests that nobody took
         self._turn = 0
+        self._turns = dict.fromkeys(self.members, 0)
         self.cookie = f"{COOKIE_PREFIX}{sha256(f'{cookie} {name}'.encode()).hexdigest()[:8]}".encode()
         self._in_cookie = re.compile(rb"(?:^|[;,] *)%b=([0-9a-f]{8})" % re.escape(self.cookie))
         for member in self.members:
@@ -156,7 +155,7 @@ class Balanced(Upstream):
         now = asyncio.get_running_loop().time()
         ready = [member for member in self.members if member.upstream.state == "ready"]
         by_mark = {member.mark: member for member in ready if member not in tried} or {one.mark: one for one in ready}
-        candidates = [member.candidate(now) for member in by_mark.values()]
+        candidates = [member.candidate(self._turns[member], now) for member in by_mark.values()]
         wanted = self._wanted(request) if self.balance == "sticky" else None
         chosen = choose(self.balance, candidates, wanted)
         if chosen is None:
@@ -164,7 +163,8 @@ class Balanced(Upstream):
             return None, b""
         member = by_mark[chosen.name]
         self._turn += 1
-        member.begin(self._turn, now)
+        self._turns[member] = self._turn
+        member.begin(now)
         if self.balance != "sticky" or chosen.name == wanted or not may_leave(candidates, wanted):
             return member, b""
         return member, b"%b=%b; Path=/; HttpOnly; SameSite=Lax" % (self.cookie, member.mark.encode())

@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 CONNECT: Final = Probe(path="")
 """Only whether it takes a connection: what is asked of an upstream that declares no probe."""
 
+NOT_IMPLEMENTED: Final = 501
+"""What small servers say to HEAD (RFC 9110 §15.6.2)."""
+
 CONNECTED_SECONDS: Final = 10.0
 """How long one that takes connections is left alone then. A server at a breakpoint takes none out of its backlog, which
 may be as short as five."""
@@ -97,7 +100,9 @@ class _Change:
 
 
 async def ask(upstream: Upstream, probe: Probe, *, host: str | None = None) -> Outcome:
-    """Ask once; any answer below 500 is well. The connection is made as for requests, and ends with the answer.
+    """Ask once; any answer below 500 is well, and so is NOT_IMPLEMENTED.
+
+    The connection is made as for requests, and ends with the answer.
 
     Args: host: for the Host field; None: the address that is asked.
     """
@@ -132,7 +137,7 @@ async def _at(upstream: Upstream, address: Address, probe: Probe, host: str | No
         connection.carry(cast("Exchange", question), f"{probe.method} {probe.path} HTTP/1.1\r\n{fields}\r\n".encode())
         status = await question.status
         answer = f"{probe.method} {probe.path} answered {status}"
-        return Outcome(is_well=status < 500, answer=answer, latency=loop.time() - began)
+        return Outcome(is_well=status < 500 or status == NOT_IMPLEMENTED, answer=answer, latency=loop.time() - began)
     finally:
         connection.abort()
 

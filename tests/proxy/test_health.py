@@ -67,12 +67,15 @@ def test_it_is_asked_at_once_and_how_long_that_took_is_known(method: str) -> Non
     [
         (b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nabc", True, "HEAD / answered 200"),
         (b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 404 Not Found\r\n\r\n", True, "HEAD / answered 404"),
+        (b"HTTP/1.1 501 Unsupported method\r\n\r\n", True, "HEAD / answered 501"),
         (b"HTTP/1.1 500 Oops\r\n\r\n", False, "HEAD / answered 500"),
         (b"SSH-2.0-OpenSSH_9.2\r\n", False, "HEAD / got no HTTP: "),
         (b"", False, "HEAD / got no answer: it closed the connection"),
     ],
 )
-def test_any_answer_below_500_is_well(answer: bytes, is_well: bool, words: str) -> None:
+def test_any_answer_below_500_is_well_and_one_that_does_not_know_the_method(
+    answer: bytes, is_well: bool, words: str
+) -> None:
     async def main() -> None:
         async with RawUpstream(Answering(answer)) as server:
             outcome = await ask(ready("api", server.address), ONCE)
@@ -148,7 +151,7 @@ def test_one_that_is_well_again_is_left_out_no_longer() -> None:
                 member.failed(asyncio.get_running_loop().time() + 1000)
                 says.answer = UP
                 await auntil(lambda: member.is_well)
-                assert not member.candidate(asyncio.get_running_loop().time()).is_out
+                assert not member.candidate(0, asyncio.get_running_loop().time()).is_out
 
     run(main())
 

@@ -26,18 +26,19 @@ class Conversation:
 
 
 class RawUpstream:
-    """Listens on a loopback port; `handler` speaks on each connection, which then closes."""
+    """Listens on a loopback port (0: one that is free); `handler` speaks on each connection, which then closes."""
 
-    def __init__(self, handler: Handler, *, host: str = "127.0.0.1") -> None:
+    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> None:
         self._handler = handler
         self._host = host
+        self._port = port
         self._server: asyncio.Server
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0
         self.ended = 0
 
     async def __aenter__(self) -> "RawUpstream":
-        self._server = await asyncio.start_server(self._accept, self._host, 0, limit=2**20)
+        self._server = await asyncio.start_server(self._accept, self._host, self._port, limit=2**20)
         return self
 
     async def __aexit__(self, *_: object) -> None:
