@@ -260,8 +260,8 @@ class Exchange:
 
     @property
     def is_stream(self) -> bool:
-        """Whether it asks for an event stream, which comes back if it ends."""
-        return self._kind is Kind.EVENTS
+        """Whether it asks for an event stream or a WebSocket: a server that is to end would wait for it."""
+        return self._kind is Kind.EVENTS or self._kind is Kind.WEBSOCKET
 
     def is_bodiless(self, status: int) -> bool:
         """RFC 9112 §6.3: no body follows, whatever the fields say."""
@@ -350,9 +350,10 @@ class Exchange:
         head = response_bytes(response, keep_alive=True, http10=False, framing=framing)
         self._finish()
         self._connection = None
-        client, streams = self._client, connection.upstream.streams
-        relay = Relay(client.transport, connection.release(), streams, client.relay_over)
+        client, upstream = self._client, connection.upstream
+        relay = Relay(client.transport, connection.release(), upstream.streams, client.relay_over)
         relay.begin(head=head, to_client=rest, to_upstream=client.upgraded(relay))
+        relay.end_stream(upstream.state)  # it may have left ready since it was dialled
         return ""
 
     def upstream_lost(self, *, got_bytes: bool, error: Exception | None) -> None:
@@ -393,7 +394,7 @@ class Exchange:
         self._connection = None
         self._end_wait()
         self._since = self._since or self._loop.time()
-        if self._replayable and not self.request.upgrade:
+        if self._replayable:
             self._decide()
         else:
             self.fail(502, "")

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final
 
+from devproxy.proxy.hold import OVER
 from devproxy.proxy.websocket import CLOSE, GOING_AWAY, SERVICE_RESTART, Frames, close_frame
 
 if TYPE_CHECKING:
@@ -55,14 +56,14 @@ class Relay:
         self._client.resume_reading()
 
     def end_stream(self, state: str) -> None:
-        """The service leaves ready: its clients may come back, and are held.
+        """The service is in this state: its clients may come back, and are held.
 
-        In other states it went by itself, and what it still had to say is on its way.
+        In those that are not named here it went by itself, and what it still had to say is on its way.
         """
         if state == "restarting":
             self.close(SERVICE_RESTART, "the service restarts")
-        elif state == "stopped":
-            self.close(GOING_AWAY, "the service was stopped")
+        elif state in ("stopped", OVER):
+            self.close(GOING_AWAY, "the service goes away")
 
     def close(self, code: int, reason: str) -> None:
         """End it with a close frame for the client, as soon as the frame under way has passed."""

@@ -244,7 +244,7 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.forsaken()
 
     def forsake_stream(self) -> None:
-        """The same if it is an event stream that has not begun: a server that is to end would wait for it."""
+        """The same if it is an event stream or a WebSocket that has not begun: it is held like one that comes now."""
         if self._exchange is not None and self._exchange.is_stream:
             self.forsake()
 

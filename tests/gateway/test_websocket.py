@@ -172,7 +172,7 @@ def test_a_101_carries_its_fields_and_no_framing_of_a_body() -> None:
         first, *fields = head.strip().split(b"\r\n")
         assert first == b"HTTP/1.1 101 Sure"
         assert fields == [
-            ACCEPT.strip(), b"sec-websocket-protocol: b", b"Sec-WebSocket-Extensions: permessage-deflate; server_max_window_bits=10",
+            ACCEPT.strip(), b"sec-websocket-protocol: b", b"Sec-WebSocket-Extensions:permessage-deflate; server_max_window_bits=10",
             b"Set-Cookie: a=1", b"Set-Cookie: b=2", b"Connection: Upgrade", b"Upgrade: WebSocket",
         ]  # fmt: skip
         assert await reader.readexactly(7) == b"\x81\x05hello"
@@ -319,6 +319,80 @@ def test_a_handshake_is_held_while_its_service_restarts_and_then_not_for_ever() 
                 await auntil(lambda: service._waiting)
                 service.become("ready", (upstream.address,))
                 assert status_of(await reader.readuntil(b"\r\n\r\n")) == 101
+                writer.close()
+
+    run(main())
+
+
+def test_a_handshake_without_an_answer_is_held_when_its_service_restarts() -> None:
+    may_answer = False
+
+    async def handler(conversation: Conversation) -> None:
+        await conversation.head()
+        if may_answer:
+            await conversation.send(SWITCHED)
+        await conversation.reader.read()
+
+    async def main() -> None:
+        nonlocal may_answer
+        async with RawUpstream(handler) as upstream:
+            service = ready("api", upstream.address)
+            async with running_gateway({"api": service}) as front:
+                reader, writer = await front.open()
+                writer.write(UPGRADE)
+                await auntil(lambda: service.unanswered)
+                service.become("restarting")
+                await auntil(lambda: upstream.ended == 1)
+                may_answer = True
+                service.become("ready")
+                assert status_of(await reader.readuntil(b"\r\n\r\n")) == 101
+                assert upstream.connections == 2
+                writer.close()
+
+    run(main())
+
+
+@pytest.mark.parametrize(("state", "status"), [("crashed", 502), ("failing", 502), ("stopped", 503)])
+def test_a_handshake_without_an_answer_fails_with_its_service(state: str, status: int) -> None:
+    async def handler(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.reader.read()
+
+    async def main() -> None:
+        async with RawUpstream(handler) as upstream:
+            service = ready("api", upstream.address)
+            async with running_gateway({"api": service}) as front:
+                reader, writer = await front.open()
+                writer.write(UPGRADE)
+                await auntil(lambda: service.unanswered)
+                service.become(state)
+                assert status_of(await reader.readuntil(b"\r\n\r\n")) == status
+                await auntil(lambda: upstream.ended == 1)
+                writer.close()
+
+    run(main())
+
+
+def test_a_101_that_comes_when_its_service_restarts_already_ends_at_once() -> None:
+    async def main() -> None:
+        may_answer = asyncio.Event()
+
+        async def handler(conversation: Conversation) -> None:
+            await conversation.head()
+            await may_answer.wait()
+            await conversation.send(SWITCHED)
+            await conversation.reader.read()
+
+        async with RawUpstream(handler) as upstream:
+            service = ready("api", upstream.address)
+            async with running_gateway({"api": service}) as front:
+                reader, writer = await front.open()
+                writer.write(UPGRADE)
+                await auntil(lambda: service.unanswered)
+                service.state = "restarting"  # as if it had been dialled just then
+                may_answer.set()
+                assert status_of(await reader.readuntil(b"\r\n\r\n")) == 101
+                assert await reader.read() == close_frame(1012, "the service restarts")
                 writer.close()
 
     run(main())

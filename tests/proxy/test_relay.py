@@ -16,6 +16,7 @@ from websockets.frames import Frame, Opcode
 
 from devproxy.proxy import relay
 from devproxy.proxy.balance import Balanced, Member
+from devproxy.proxy.hold import OVER
 from devproxy.proxy.relay import Relay
 from devproxy.proxy.upstream import Upstream
 from devproxy.proxy.websocket import Frames, close_frame
@@ -220,12 +221,12 @@ def frame(payload: bytes, *, fin: bool = True) -> bytes:
 
 
 RESTARTS = close_frame(1012, "the service restarts")
-STOPPED = close_frame(1001, "the service was stopped")
+GONE = close_frame(1001, "the service goes away")
 
 
 @on_both_loops
 @pytest.mark.parametrize(
-    ("state", "goodbye"), [("restarting", RESTARTS), ("stopped", STOPPED)], ids=["restart", "stop"]
+    ("state", "goodbye"), [("restarting", RESTARTS), ("stopped", GONE), (OVER, GONE)], ids=["restart", "stop", "over"]
 )
 @pytest.mark.parametrize("sent", [b"", frame(b"whole"), frame(b"a fragment", fin=False), frame(bytes(70000))], ids=len)
 def test_a_service_that_restarts_closes_its_websockets_and_waits_for_none(
