@@ -14,6 +14,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from websockets.exceptions import ConnectionClosed
+from websockets.frames import Close
+from websockets.sync.client import connect
 
 from devproxy.ports.probe import is_free
 from devproxy.session.place import is_taken
@@ -27,6 +30,10 @@ STREAMING = """
 import asyncio
 
 async def app(scope, receive, send):
+    if scope["type"] == "websocket":
+        await send({"type": "websocket.accept"})
+        while (await receive())["type"] != "websocket.disconnect":
+            pass
     if scope["type"] != "http":
         return
     await receive()
@@ -87,9 +94,18 @@ def test_down_while_it_is_starting_waits_and_ends_it(tmp_path: Path, devproxy: S
     assert session.descendants() == []
 
 
-@pytest.mark.parametrize("verb", ["restart", "stop", "down"])
-def test_an_open_event_stream_does_not_keep_a_server_from_ending(tmp_path: Path, devproxy: Start, verb: str) -> None:
-    """polar#3100: uvicorn waits for its clients, and an EventSource never leaves."""
+@pytest.mark.parametrize(
+    ("verb", "code", "reason"),
+    [
+        ("restart", 1012, "the service restarts"),
+        ("stop", 1001, "the service goes away"),
+        ("down", 1001, "the service goes away"),
+    ],
+)
+def test_an_open_event_stream_or_websocket_does_not_keep_a_server_from_ending(
+    tmp_path: Path, devproxy: Start, verb: str, code: int, reason: str
+) -> None:
+    """polar#3100: uvicorn waits for its clients, and an EventSource never leaves. A WebSocket is told why."""
     port = free_port()
     (tmp_path / "streaming.py").write_text(STREAMING)
     write_config(
@@ -116,7 +132,11 @@ stop = {{ grace_seconds = 20 }}
     client = threading.Thread(target=listen)
     client.start()
     assert ticking.wait(20)
-    session.run(verb, *(["api"] if verb != "down" else []))
+    with connect(f"ws://localhost:{session.port}/api/ws") as websocket:
+        session.run(verb, *(["api"] if verb != "down" else []))
+        with pytest.raises(ConnectionClosed) as closed:
+            websocket.recv(20)
+    assert closed.value.rcvd == Close(code, reason)
     if verb != "restart":
         assert is_free(port)
     session.wait_for("Finished server process")  # in its own way, and not by SIGKILL
