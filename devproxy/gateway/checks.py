@@ -39,23 +39,26 @@ def check_host(host: bytes, allowed: AllowedHosts) -> Refusal | None:
     )
 
 
-def check_origin(request: RequestHead, *, ours: bool, scheme: str, allowed: AllowedHosts) -> Refusal | None:
+def check_origin(request: RequestHead, *, ours: bool, scheme: bytes, allowed: AllowedHosts) -> Refusal | None:
     """Whether the page that sent the request may. Programs that are no browser send neither field, and may.
 
     Args: ours: the request is for the control API. That and upgrades take no page but the gateway's own.
     Source: Fetch Metadata §2 (a page cannot set or leave out these fields), RFC 6454 §7 (Origin).
     """
     noted = request.noted
+    origin, site = noted.get(b"origin"), noted.get(b"sec-fetch-site", b"none")
+    if origin is None and site in _OWN_SITES:  # most requests
+        return None
     if _is_navigation(request, ours=ours):
         return None
     strict = ours or bool(request.upgrade)
-    origin = noted.get(b"origin")
     if origin is not None:
-        if origin_allowed(origin, request.host, scheme, allowed) or (not strict and _is_local(origin, allowed)):
+        if origin_allowed(origin, request.host, scheme.decode(), allowed) or (
+            not strict and _is_local(origin, allowed)
+        ):
             return None
         return _foreign(origin.decode("latin-1"))
-    site = noted.get(b"sec-fetch-site", b"none")
-    if site in _OWN_SITES or (site == b"same-site" and not strict):
+    if site == b"same-site" and not strict:
         return None
     return _foreign("another site")
 

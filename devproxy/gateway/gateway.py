@@ -14,14 +14,13 @@ from typing import Final
 from devproxy.config.model import Hold
 from devproxy.gateway.checks import Refusal, check_host
 from devproxy.gateway.mount import Mount
-from devproxy.gateway.protocol import GatewayProtocol, is_ours
+from devproxy.gateway.protocol import GatewayProtocol
 from devproxy.hosts import AllowedHosts
 from devproxy.proxy.balance import Balanced, BalancedExchange
 from devproxy.proxy.exchange import Exchange, Failure
 from devproxy.proxy.failures import Outage, response
 from devproxy.proxy.head import RequestHead
 from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, own_hops, request_bytes
-from devproxy.proxy.hold import kind_of
 from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.upstream import Upstream
 from devproxy.proxy.websocket import is_handshake
@@ -183,12 +182,12 @@ class Gateway:
             self._known_hosts.add(host)
         return refusal
 
-    def route(self, client: GatewayProtocol, request: RequestHead) -> None:
-        """Hand an admitted request to whoever answers it."""
+    def route(self, client: GatewayProtocol, request: RequestHead, *, ours: bool) -> None:
+        """Hand an admitted request to whoever answers it. `ours`: the control API does."""
         self.requests += 1
         if request.upgrade and not is_handshake(request):
             request.upgrade = b""  # h2c and its like end here, as RFC 9110 §7.8 lets an intermediary choose
-        if is_ours(request.target):
+        if ours:
             if self._control is None:
                 client.refuse(request, Outage(404, "There is no control API here"))
             else:
@@ -205,19 +204,15 @@ class Gateway:
         if b"via" in request.noted and own_hops(request, self.pseudonym) >= MAX_OWN_HOPS:
             client.refuse(request, self._loop(route.to))
             return
-        edited = route.route
-        edits = edited.request_headers if edited.request_headers.set or edited.request_headers.remove else None
-        answer = edited.response_headers if edited.response_headers.set or edited.response_headers.remove else None
-        head = request_bytes(request, client.hop, target=route.target(request.target), edits=edits)
+        head = request_bytes(request, client.hop, target=route.target(request.target), edits=route.request_edits)
         exchange = exchange_class(
             client,
             backend,
             request,
             head,
-            kind=kind_of(request),
             hold=self._hold,
             fail=self._fail,
-            edits=answer,
+            edits=route.response_edits,
         )
         client.handle(exchange)
         exchange.start()

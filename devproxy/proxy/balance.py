@@ -248,7 +248,7 @@ class BalancedExchange(Exchange):
 
     def _note_failure(self) -> None:
         if self._member is not None:
-            self._member.failed(self._loop.time())
+            self._member.failed(asyncio.get_running_loop().time())
             self._tried = (*self._tried, self._member)
 
     def _give_back(self) -> None:

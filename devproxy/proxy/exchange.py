@@ -18,7 +18,7 @@ from devproxy.config.model import FieldEdits, Hold
 from devproxy.proxy.framing import ChunkedBody
 from devproxy.proxy.head import RequestHead, ResponseHead
 from devproxy.proxy.headers import response_bytes, trailer_bytes
-from devproxy.proxy.hold import Action, Kind, decide
+from devproxy.proxy.hold import Action, Kind, decide, kind_of
 from devproxy.proxy.relay import Relay
 from devproxy.proxy.upstream import Upstream, UpstreamConnection
 from devproxy.proxy.websocket import refusal_of
@@ -76,7 +76,7 @@ class Exchange:
 
     __slots__ = (
         "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_edits", "_ends_by_close", "_fail",
-        "_head", "_hold", "_interim", "_keep_alive", "_kind", "_loop", "_over", "_paused", "_pending", "_refused_since",
+        "_head", "_hold", "_interim", "_keep_alive", "_over", "_paused", "_pending", "_refused_since",
         "_retried", "_since", "_streams_with", "_timer", "_upstream", "answering", "request",
     )  # fmt: skip
 
@@ -87,7 +87,6 @@ class Exchange:
         request: RequestHead,
         head: bytes,
         *,
-        kind: Kind,
         hold: Hold,
         fail: Callable[[RequestHead, Upstream, Failure], bytes],
         edits: FieldEdits | None = None,
@@ -96,11 +95,9 @@ class Exchange:
         self._upstream = upstream
         self.request = request
         self._head = head
-        self._kind = kind
         self._hold = hold
         self._fail = fail
         self._edits = edits
-        self._loop = asyncio.get_running_loop()
         self._connection: UpstreamConnection | None = None
         self._pending: list[bytes] = []  # body that came before there was a connection
         self._body_done = not request.has_body
@@ -115,7 +112,7 @@ class Exchange:
         self._interim = False  # bytes of an answer came: it is not asked for again
         self._since = 0.0
         self._refused_since = 0.0
-        self._streams_with = upstream  # of several behind one name, the one that answers
+        self._streams_with: Upstream | None = None  # of several behind one name, the one that answers
         self._timer: asyncio.TimerHandle | None = None
 
     # -- towards the upstream
@@ -125,7 +122,7 @@ class Exchange:
         if self._upstream.state == "ready":
             self._acquire()
         else:
-            self._since = self._loop.time()
+            self._since = _now()
             self._upstream.needed()
             self._decide()
 
@@ -136,9 +133,9 @@ class Exchange:
         self._decide()
 
     def _decide(self) -> None:
-        now = self._loop.time()
+        now = _now()
         refused = now - self._refused_since if self._refused_since else None
-        decision = decide(self._kind, self._upstream.state, now - self._since, self._hold, refused=refused)
+        decision = decide(kind_of(self.request), self._upstream.state, now - self._since, self._hold, refused=refused)
         if decision.action is Action.FORWARD:
             self._acquire()
         elif decision.action is Action.WAIT:
@@ -156,7 +153,7 @@ class Exchange:
         if not self._body_done:
             self._pause_client()
         self._upstream.wait(self)
-        self._timer = self._loop.call_later(seconds, then)
+        self._timer = asyncio.get_running_loop().call_later(seconds, then)
 
     def _redial(self) -> None:
         self._end_wait()
@@ -166,8 +163,8 @@ class Exchange:
             self._decide()
 
     def _end_wait(self) -> None:
-        self._upstream.leave(self)
-        if self._timer is not None:
+        if self._timer is not None:  # whoever waits has one
+            self._upstream.leave(self)
             self._timer.cancel()
             self._timer = None
 
@@ -197,7 +194,7 @@ class Exchange:
         """A dial failed: nothing was sent, so any method may try again."""
         if self._over:
             return
-        now = self._loop.time()
+        now = _now()
         if not self._since:
             self._since = now
         if not self._refused_since:
@@ -213,7 +210,7 @@ class Exchange:
         else:
             connection.carry(self, self._head)
         if self.request.upgrade:
-            self._timer = self._loop.call_later(HANDSHAKE_SECONDS, self._handshake_timed_out)
+            self._timer = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._handshake_timed_out)
         if self._paused:
             self.resume_client()
 
@@ -261,7 +258,7 @@ class Exchange:
     @property
     def is_stream(self) -> bool:
         """Whether it asks for an event stream or a WebSocket: a server that is to end would wait for it."""
-        return self._kind is Kind.EVENTS or self._kind is Kind.WEBSOCKET
+        return kind_of(self.request) in (Kind.EVENTS, Kind.WEBSOCKET)
 
     def is_bodiless(self, status: int) -> bool:
         """RFC 9112 §6.3: no body follows, whatever the fields say."""
@@ -365,7 +362,7 @@ class Exchange:
         elif self._interim or self.request.upgrade or not self._replayable:
             self._lost_for_good()
         else:  # nothing was passed on, and nothing can have been changed
-            self._since = self._since or self._loop.time()
+            self._since = self._since or _now()
             self._again(once=not got_bytes and not self._retried, stale=connection is not None and connection.used)
 
     def _again(self, *, once: bool, stale: bool) -> None:
@@ -393,7 +390,7 @@ class Exchange:
         """The service fails while we wait for its answer."""
         self._connection = None
         self._end_wait()
-        self._since = self._since or self._loop.time()
+        self._since = self._since or _now()
         if self._replayable:
             self._decide()
         else:
@@ -446,4 +443,9 @@ class Exchange:
     def _finish(self) -> None:
         self._over = True
         self._end_wait()
-        self._streams_with.streams.discard(self)
+        if self._streams_with is not None:
+            self._streams_with.streams.discard(self)
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()

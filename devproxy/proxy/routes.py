@@ -3,7 +3,7 @@
 import re
 from dataclasses import dataclass
 
-from devproxy.config.model import Route
+from devproxy.config.model import FieldEdits, Route
 from devproxy.proxy.head import RequestHead
 
 _PORT = re.compile(rb":[0-9]*\Z")
@@ -22,6 +22,8 @@ class CompiledRoute:
     host: bytes
     methods: frozenset[bytes]
     accept: bytes
+    request_edits: FieldEdits | None  # None: there are none
+    response_edits: FieldEdits | None
 
     def takes(self, request: RequestHead, path: bytes) -> bool:
         """Whether this route takes the request."""
@@ -93,7 +95,13 @@ def _compile(route: Route) -> CompiledRoute:
         host=(route.host or "").lower().encode(),
         methods=frozenset(method.upper().encode() for method in route.methods),
         accept=(route.accept or "").encode(),
+        request_edits=_edits(route.request_headers),
+        response_edits=_edits(route.response_headers),
     )
+
+
+def _edits(edits: FieldEdits) -> FieldEdits | None:
+    return edits if edits.set or edits.remove else None
 
 
 def _rank(route: CompiledRoute) -> tuple[bool, bool, int, bool, bool]:

@@ -63,7 +63,7 @@ class Upstream:
         self.state = state
         self.addresses = addresses
         self.streams: set[Stream] = set()  # those that are open
-        self.unanswered: set[UpstreamConnection] = set()  # those that carry a request and had no answer yet
+        self.opened: set[UpstreamConnection] = set()  # idle, or with a request
         self._idle: list[UpstreamConnection] = []
         self._waiting: set[Waiter] = set()
         self._dials: set[asyncio.Task[None]] = set()
@@ -86,12 +86,12 @@ class Upstream:
             self.purge()
             for stream in tuple(self.streams):
                 stream.end_stream(state)
-            for connection in tuple(self.unanswered):
+            for connection in self.unanswered:
                 connection.forsake_stream()
         for waiter in tuple(self._waiting):
             waiter.wake()
         if state == "failing" != before:
-            for connection in tuple(self.unanswered):
+            for connection in self.unanswered:
                 connection.forsake()
 
     def purge(self) -> None:
@@ -109,6 +109,11 @@ class Upstream:
             dial.cancel()
         await asyncio.gather(*self._dials, return_exceptions=True)
 
+    @property
+    def unanswered(self) -> "list[UpstreamConnection]":
+        """The connections that carry a request and had no answer yet."""
+        return [connection for connection in self.opened if connection.is_unanswered]
+
     # -- what exchanges ask
 
     def wait(self, waiter: Waiter) -> None:
@@ -121,10 +126,10 @@ class Upstream:
 
     def take(self, *, replayable: bool) -> "UpstreamConnection | None":
         """An idle connection that may carry a request, or None."""
-        limit = asyncio.get_running_loop().time() - (IDLE_SECONDS if replayable else FRESH_ENOUGH_SECONDS)
+        longest = IDLE_SECONDS if replayable else FRESH_ENOUGH_SECONDS
         while self._idle:
             connection = self._idle.pop()
-            if not connection.closing and connection.idle_since > limit:
+            if not connection.transport.is_closing() and connection.now() - connection.idle_since < longest:
                 return connection
             connection.close()
         return None
@@ -134,11 +139,10 @@ class Upstream:
         if self.state != "ready":
             connection.close()
             return
-        loop = asyncio.get_running_loop()
-        connection.idle_since = loop.time()
+        connection.idle_since = connection.now()
         self._idle.append(connection)
         if self._sweep is None:
-            self._sweep = loop.call_later(IDLE_SECONDS, self._close_old)
+            self._sweep = asyncio.get_running_loop().call_later(IDLE_SECONDS, self._close_old)
 
     def dial(self, exchange: "Exchange") -> None:
         """Open a connection for `exchange`; it gets `connected` or `refused`."""
@@ -207,6 +211,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.upstream = upstream
         self.idle_since = 0.0
         self.used = False  # has already carried a request: may be stale
+        self.now = asyncio.get_running_loop().time  # to ask for the loop costs a system call (Python 3.11)
         self.transport: asyncio.Transport
         self._exchange: Exchange | None = None
         self._buffer = b""
@@ -215,6 +220,10 @@ class UpstreamConnection(asyncio.Protocol):
         self._chunks: ChunkedBody
         self._reusable = False
         self._started: Callable[[ResponseHead], None]
+
+    @property
+    def is_unanswered(self) -> bool:
+        return self._exchange is not None and self._state == _HEAD
 
     @property
     def closing(self) -> bool:
@@ -231,7 +240,6 @@ class UpstreamConnection(asyncio.Protocol):
     def carry(self, exchange: "Exchange", head: bytes) -> None:
         """Send a request's head (and what came with it); its answer goes to `exchange`."""
         self._exchange = exchange
-        self.upstream.unanswered.add(self)
         self._state = _HEAD
         self._buffer = b""
         self.transport.write(head)
@@ -250,7 +258,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def release(self) -> asyncio.Transport:
         """Give the transport away, for a relay."""
-        self.upstream.unanswered.discard(self)
+        self.upstream.opened.discard(self)
         self._exchange = None
         return self.transport
 
@@ -258,6 +266,7 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = cast(asyncio.Transport, transport)  # uvloop's is one, though not by inheritance
+        self.upstream.opened.add(self)
 
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
@@ -278,7 +287,7 @@ class UpstreamConnection(asyncio.Protocol):
         return None  # close; connection_lost tells the exchange
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self.upstream.unanswered.discard(self)
+        self.upstream.opened.discard(self)
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             self.upstream.dropped(self)
@@ -323,7 +332,6 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.interim(response)
 
     def _final(self, exchange: "Exchange", response: ResponseHead, rest: bytes) -> None:
-        self.upstream.unanswered.discard(self)
         self._reusable = response.keep_alive
         if exchange.is_bodiless(response.status) or response.length == 0:
             exchange.response_head(response)

@@ -269,7 +269,7 @@ def test_no_origin_is_admitted_by_control_or_sockets_but_the_gateways(origin: st
     head = f"GET / HTTP/1.1\r\nHost: localhost:4400\r\nOrigin: {origin}\r\n"
     head += "Connection: upgrade\r\nUpgrade: websocket\r\n" if upgrade else ""
     request = parse_request(f"{head}\r\n".encode("latin-1"))
-    assert check_origin(request, ours=not upgrade, scheme="http", allowed=AllowedHosts()) is not None
+    assert check_origin(request, ours=not upgrade, scheme=b"http", allowed=AllowedHosts()) is not None
 
 
 FETCHES = st.tuples(
@@ -289,8 +289,8 @@ def test_whoever_may_use_the_control_api_may_use_the_application(fetch: tuple[st
     lines = "".join(f"{name}: {value}\r\n" for name, value in fields.items() if value)
     lines += "Connection: upgrade\r\nUpgrade: websocket\r\n" if upgrade else ""
     request = parse_request(f"{method} / HTTP/1.1\r\nHost: localhost:4400\r\n{lines}\r\n".encode())
-    strict = check_origin(request, ours=True, scheme="http", allowed=AllowedHosts())
-    loose = check_origin(request, ours=False, scheme="http", allowed=AllowedHosts())
+    strict = check_origin(request, ours=True, scheme=b"http", allowed=AllowedHosts())
+    loose = check_origin(request, ours=False, scheme=b"http", allowed=AllowedHosts())
     assert strict is not None or loose is None
     if upgrade or method == "POST":  # what changes something, or reads without end
         foreign = origin not in ("", "http://localhost:4400") or (not origin and site in ("cross-site", "same-site"))
