@@ -296,7 +296,7 @@ class GatewayProtocol(asyncio.Protocol):
         """Close if the client took too long over a head, sent no further request, or left while it was not read."""
         if self._linger is not None or self.transport.is_closing():
             return
-        if not self.transport.is_reading() and has_left(self.transport):
+        if not self.transport.is_reading() and has_left(self.transport, may_end=self._relay is not None):
             self.transport.abort()
         elif not self.is_idle:
             return

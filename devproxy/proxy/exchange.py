@@ -344,7 +344,7 @@ class Exchange:
         if refusal := refusal_of(self.request, response):
             return refusal
         framing = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.noted[b"upgrade"]
-        head = response_bytes(response, keep_alive=True, http10=False, framing=framing)
+        head = response_bytes(response, keep_alive=True, http10=False, framing=framing, edits=self._edits)
         self._finish()
         self._connection = None
         client, upstream = self._client, connection.upstream

@@ -11,7 +11,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.asyncio.server import ServerConnection, serve
 from websockets.extensions.permessage_deflate import ClientPerMessageDeflateFactory, ServerPerMessageDeflateFactory
 
-from devproxy.config.model import Hold, Route
+from devproxy.config.model import FieldEdits, Hold, Route
 from devproxy.proxy import exchange
 from devproxy.proxy.upstream import Upstream
 from devproxy.proxy.websocket import close_frame
@@ -179,6 +179,18 @@ def test_a_101_carries_its_fields_and_no_framing_of_a_body() -> None:
         writer.close()
 
     with_upstream(handler, main)
+
+
+def test_a_routes_edits_are_made_on_a_101_too() -> None:
+    async def main() -> None:
+        async with RawUpstream(answering(SWITCHED)) as upstream:
+            route = Route(to=("api",), prefix="/", response_headers=FieldEdits(set={"X-Route": "1"}))
+            async with running_gateway({"api": ready("api", upstream.address)}, (route,)) as front:
+                head, (_, writer) = await asked(front)
+                assert status_of(head) == 101 and b"\r\nX-Route: 1\r\n" in head
+                writer.close()
+
+    run(main())
 
 
 def test_the_handshakes_fields_reach_the_upstream_as_they_came() -> None:

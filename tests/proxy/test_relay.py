@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from websockets.frames import Frame, Opcode
 
+from devproxy.gateway.leaving import has_left
 from devproxy.proxy import relay
 from devproxy.proxy.balance import Balanced, Member
 from devproxy.proxy.hold import OVER
@@ -105,6 +106,66 @@ def test_an_upstream_that_sends_no_more_still_receives(run: Runner) -> None:
             assert await upstream.reader.readexactly(10) == b"still here"
             writer.write_eof()
             assert await upstream.reader.read() == b""
+            await auntil(lambda: not front.gateway._connections)
+
+    run(main())
+
+
+def expire(front: RunningGateway) -> None:
+    """The gateway's look at its connections, a day later."""
+    (connection,) = front.gateway._connections
+    connection.expire(asyncio.get_running_loop().time() + 86_400)
+
+
+@on_both_loops
+def test_a_client_that_sends_no_more_has_not_left(run: Runner) -> None:
+    async def main() -> None:
+        async with relayed() as ((reader, writer), upstream, front):
+            writer.write_eof()
+            assert await upstream.reader.read() == b""
+            expire(front)
+            await upstream.send(b"still here")
+            assert await reader.readexactly(10) == b"still here"
+
+    run(main())
+
+
+async def until_paused(writer: asyncio.StreamWriter, front: RunningGateway) -> int:
+    """Send until the gateway reads no more, because the upstream does not; returns the bytes sent."""
+    (connection,) = front.gateway._connections
+    sent = 0
+    while connection.transport.is_reading():
+        writer.write(bytes(65536))
+        await writer.drain()
+        await asyncio.sleep(0)
+        sent += 65536
+    return sent
+
+
+def test_what_was_sent_before_the_end_arrives_however_slow_the_upstream() -> None:
+    async def main() -> None:
+        async with relayed() as ((_, writer), upstream, front):
+            (connection,) = front.gateway._connections
+            sent = await until_paused(writer, front)
+            writer.write_eof()
+            await auntil(lambda: has_left(connection.transport))
+            expire(front)
+            received = 0
+            while data := await upstream.reader.read(MIB):
+                received += len(data)
+            assert received == sent
+
+    run(main())
+
+
+def test_a_client_that_resets_while_it_is_not_read_is_noticed() -> None:
+    async def main() -> None:
+        async with relayed() as ((_, writer), _, front):
+            (connection,) = front.gateway._connections
+            await until_paused(writer, front)
+            reset(writer)
+            await auntil(lambda: has_left(connection.transport, may_end=True))
+            expire(front)
             await auntil(lambda: not front.gateway._connections)
 
     run(main())
