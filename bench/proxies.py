@@ -82,7 +82,7 @@ def proxies(upstream: list[str], only: Sequence[str], more: dict[str, Launch] | 
             home, own = folder / re.sub(r"\W+", "-", name), free_port()
             home.mkdir()
             found.append(Proxy(name, own, stack.enter_context(running(launch(home, own, port), home, own, core=1))))
-        print(", ".join(filter(None, map(version, {name.partition(" ")[0]: 0 for name in KNOWN if is_installed(name)}))))
+        print(", ".join(version(name) for name in KNOWN if is_installed(name) and name != NGINX_LARGE))
         yield found
 
 

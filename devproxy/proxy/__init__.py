@@ -12,4 +12,5 @@ balance.py   several upstreams as one               choice.py    which of them g
 health.py    probes: which upstreams are well       websocket.py the handshake, and where frames end (pure)
 upstream.py  where a service is reached, its pool of connections and who waits for it
 exchange.py  one request and its answer             relay.py     bytes both ways after an upgrade
+bulk.py      a long body, without copies
 """

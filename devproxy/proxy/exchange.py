@@ -305,6 +305,11 @@ class Exchange:
             self._streams_with.streams.add(self)
         return reader
 
+    @property
+    def client_transport(self) -> asyncio.Transport:
+        """Where `client_write` writes to."""
+        return self._client.transport
+
     def client_write(self, data: bytes) -> None:
         """The next bytes of the answer's body."""
         self._client.transport.write(data)

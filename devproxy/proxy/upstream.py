@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, cast
 
+from devproxy.proxy.bulk import LONG, LongBody
 from devproxy.proxy.framing import BadChunk, ChunkedBody
 from devproxy.proxy.head import MAX_HEAD, BadHead, ResponseHead, parse_response
 
@@ -346,6 +347,8 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.response_head(response)
             if rest:
                 self._length(exchange, rest)
+            if self._left >= LONG:
+                LongBody(self, self.transport, exchange.client_transport, self._left)
         else:
             self._state = _UNTIL_CLOSE
             exchange.response_head(response)
