@@ -29,6 +29,10 @@ from devproxy.processes.stillborn import says_an_error_ended_it
 LOOK_SECONDS: Final = 2.0
 """How often to look, when nothing has died, whether it still listens."""
 
+ACCEPT_SECONDS: Final = 0.01
+"""So long may another worker take to accept. Not longer: what is sent into a queue that nobody empties may be run when
+its sender has been told that it failed."""
+
 DOUBT_SECONDS: Final = 0.05
 OUTAGE_SECONDS: Final = 0.25
 """How often to look while it may be failing, and while it is."""
@@ -119,7 +123,7 @@ class Liveness:
             self._doubt_line = self._last_line()
             look = await self._look()
             if look is not None and look.listens:  # another worker may take a moment to
-                await asyncio.sleep(DOUBT_SECONDS)
+                await asyncio.sleep(ACCEPT_SECONDS)
                 look = await self._look()
             if look is not None:
                 return

@@ -4,7 +4,9 @@ Every answer names the version of the source that gave it; every POST that runs 
 """
 
 import asyncio
+import secrets
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -186,7 +188,7 @@ class Storm:
     rate: float = 20.0
     gets: list[Answer] = field(default_factory=list)
     posts: dict[str, Answer] = field(default_factory=dict)
-    pending: int = 0
+    name: str = field(default_factory=lambda: secrets.token_hex(4))  # what its POSTs are known by
     _over: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> None:
@@ -194,15 +196,13 @@ class Storm:
         async with asyncio.TaskGroup() as tasks:
             while not self._over.is_set():
                 number += 1
-                tasks.create_task(self._ask(str(number) if number % 4 == 0 else None))
+                tasks.create_task(self._ask(f"{self.name}.{number}" if number % 4 == 0 else None))
                 with suppress(TimeoutError):
                     async with asyncio.timeout(1 / self.rate):
                         await self._over.wait()
 
     async def _ask(self, number: str | None) -> None:
-        self.pending += 1
         answer = await ask(self.port, f"/{self.reloader.name}/x", body=None if number is None else number.encode())
-        self.pending -= 1
         if number is None:
             self.gets.append(answer)
         else:
@@ -217,12 +217,21 @@ class Storm:
         return any(answer.body == version.encode() for answer in self.gets[-20:])
 
     async def save(self, version: str) -> None:
-        """Save the source, and wait until it answers. What was saved before a reloader looks is saved again."""
-        while True:
+        """Save the source, and wait until it answers."""
+        await self._save(version, lambda: self.serves(version))
+
+    async def break_it(self) -> None:
+        """Save a syntax error, and wait until it is shown."""
+        await self._save("", lambda: any(b"SyntaxError" in answer.body for answer in self.gets))
+
+    async def _save(self, version: str, has_come: Callable[[], bool]) -> None:
+        """What was saved before a reloader looks is saved again."""
+        for _ in range(10):
             self.reloader.write(self.folder, version)
             with suppress(AssertionError):
-                await auntil(lambda: self.serves(version), within=8)
+                await auntil(has_come, within=10)
                 return
+        raise AssertionError(f"{self.reloader.name}: version {version!r} never came")
 
     # -- what came of it
 
