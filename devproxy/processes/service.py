@@ -305,6 +305,10 @@ class Service:
         if running is None:
             return
         self.health.stop()
+        if not running.is_buried and not self._hurried:
+            await self._around.answered(self.spec.name)
+            if self._running is not running:
+                return  # it has ended by itself, and the next one may live already
         running.ask_to_end(self.spec.stop, at_once=self._hurried)
         if not running.is_buried:
             await running.kill_after_grace()

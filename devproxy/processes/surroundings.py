@@ -24,7 +24,8 @@ class Surroundings:
     raising DevproxyError if it cannot (`again`: its own child has just held it); clear: sees that another port
     binds, which it insists on; held: says who has the ports of a service that has stopped, and that do not bind;
     changed: called after each change of a life, with the life of before; asked: called when a service seems to
-    wait for an answer that nobody gives it; requests: how many the gateway has had.
+    wait for an answer that nobody gives it; requests: how many the gateway has had; answered: waits, not for long,
+    until a service owes no answer to a request that it could not get a second time.
     """
 
     starter: Starter
@@ -37,3 +38,4 @@ class Surroundings:
     changed: Callable[["Service", Life], None]
     asked: Callable[["Service"], None]
     requests: Callable[[], int]
+    answered: Callable[[str], Coroutine[Any, Any, None]]

@@ -171,14 +171,15 @@ class Exchange:
     def _acquire(self) -> None:
         connection = None
         if not self.request.upgrade:
-            connection = self._upstream.take(replayable=self._replayable)
+            connection = self._upstream.take(replayable=self.is_replayable)
         if connection is None:
             self._upstream.dial(self)
         else:
             self._attach(connection)
 
     @property
-    def _replayable(self) -> bool:
+    def is_replayable(self) -> bool:
+        """Whether it changes nothing, and can be sent again as it is."""
         return self.request.method in _SAFE and not self.request.has_body
 
     def connected(self, connection: UpstreamConnection) -> None:
@@ -364,7 +365,7 @@ class Exchange:
         if self.answering:
             self._finish()
             self._client.exchange_broken(unseen=self._ends_by_close)
-        elif self._interim or self.request.upgrade or not self._replayable:
+        elif self._interim or self.request.upgrade or not self.is_replayable:
             self._lost_for_good()
         else:  # nothing was passed on, and nothing can have been changed
             self._since = self._since or _now()
@@ -396,7 +397,7 @@ class Exchange:
         self._connection = None
         self._end_wait()
         self._since = self._since or _now()
-        if self._replayable:
+        if self.is_replayable:
             self._decide()
         else:
             self.fail(502, "")

@@ -24,6 +24,9 @@ IDLE_SECONDS = 4.0
 DIAL_SECONDS = 5.0
 """How long one address may take to accept: a stopped process's backlog can be full."""
 
+ANSWER_SECONDS = 1.0
+"""How long a service that is to end may take for the answers that cannot be asked for again."""
+
 FRESH_ENOUGH_SECONDS = 1.0
 """A request that must not be sent twice takes no connection that has been idle for longer."""
 
@@ -94,6 +97,14 @@ class Upstream:
         if state == "failing" != before:
             for connection in self.unanswered:
                 connection.forsake()
+
+    async def answered(self) -> None:
+        """Wait until no request is under way that must not be sent twice, for ANSWER_SECONDS at most."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + ANSWER_SECONDS
+        # To be told of each answer would cost every request.
+        while loop.time() < deadline and any(one.carries_unsafe for one in self.unanswered):  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
     def purge(self) -> None:
         """Close every idle connection: their process is going or gone."""
@@ -232,6 +243,11 @@ class UpstreamConnection(asyncio.Protocol):
 
     def close(self) -> None:
         self.transport.close()
+
+    @property
+    def carries_unsafe(self) -> bool:
+        """Whether its request must not be sent twice."""
+        return self._exchange is not None and not self._exchange.is_replayable
 
     def abort(self) -> None:
         """End it at once; its exchange hears no more of it."""

@@ -103,6 +103,7 @@ class Session:
             held=launch.claims.held,
             changed=self._changed,
             asked=self._asked,
+            answered=self._answered,
             requests=lambda: self._gateway.requests,
         )
         self.supervisor = Supervisor(self._services(self.config, {}), launch.selection)
@@ -335,6 +336,11 @@ class Session:
         """A request has come for a service that is not ready."""
         for each in self.supervisor.named(name):
             self.supervisor.ask_on_demand(each)
+
+    async def _answered(self, name: str) -> None:
+        """Wait until a service owes no answer that it could not be asked for again."""
+        if (upstream := self.backends.of_child(name)) is not None:
+            await upstream.answered()
 
     def _doubted(self, name: str) -> None:
         """A service that is ready has refused a connection, or ended one."""

@@ -117,6 +117,7 @@ class Stage:
             self._changed,
             self._asked,
             lambda: self.requests(),
+            self._answered,
         )
         services = [Service(each, self._around, listens=each.port is not None) for each in specs]
         self.supervisor = Supervisor(services, selection)
@@ -182,6 +183,9 @@ class Stage:
         for watcher in self.watchers:
             watcher()
         self.supervisor.notice()
+
+    async def _answered(self, name: str) -> None:
+        """There is no gateway here, and so nobody waits for an answer."""
 
     def _asked(self, service: Service) -> None:
         self.asked.append(service.spec.name)

@@ -1,4 +1,4 @@
-"""The end of a session: what is being answered is answered, who waits is told, and streams do not keep anybody."""
+"""The end of a session, or of a service: what is being answered is answered, who waits is told, and streams keep nobody."""
 
 import asyncio
 from pathlib import Path
@@ -17,6 +17,15 @@ import os, time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 class Handler(BaseHTTPRequestHandler):
+    def do_POST(self):
+        open("asked", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.01)
+        self.send_response(200)
+        self.send_header("Content-Length", "4")
+        self.end_headers()
+        self.wfile.write(b"done")
+
     def do_GET(self):
         self.send_response(200)
         self.send_header("Content-Length", "4")
@@ -84,6 +93,45 @@ def test_an_answer_that_does_not_come_keeps_nobody_for_ever(
         if how == "somebody hurries":
             session.end()
         assert (await answer).status == 0
+
+    play_session(tmp_path, scene)
+
+
+def test_a_restart_waits_for_the_answer_to_a_post_and_holds_who_comes_meanwhile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It could not be sent again."""
+    monkeypatch.setattr("devproxy.proxy.upstream.ANSWER_SECONDS", 600.0)
+    write_project(tmp_path, "exec {python} slow.py")
+
+    async def scene(session: Session) -> None:
+        await auntil(lambda: session.supervisor.is_ready)
+        api = session.supervisor.services["api"]
+        answer = asyncio.create_task(ask(session.port, "/", body=b"x"))
+        await auntil((tmp_path / "asked").exists)
+        session.supervisor.ask_restart("api")
+        await auntil(lambda: api.life.state == "restarting")
+        held = asyncio.create_task(ask(session.port, "/"))
+        await auntil(lambda: session.backends.by_name["api"]._waiting)
+        assert (api.life.generation, api.life.alive) == (1, True)
+        (tmp_path / "go").touch()
+        assert ((await answer).status, (await held).status) == (200, 200)
+        assert api.life.generation == 2
+
+    play_session(tmp_path, scene)
+
+
+def test_a_post_that_gets_no_answer_keeps_no_restart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("devproxy.proxy.upstream.ANSWER_SECONDS", 0.1)
+    write_project(tmp_path, "exec {python} slow.py")
+
+    async def scene(session: Session) -> None:
+        await auntil(lambda: session.supervisor.is_ready)
+        answer = asyncio.create_task(ask(session.port, "/", body=b"x"))
+        await auntil((tmp_path / "asked").exists)
+        session.supervisor.ask_restart("api")
+        assert (await answer).status == 502
+        await auntil(lambda: session.supervisor.services["api"].life.generation == 2)
 
     play_session(tmp_path, scene)
 
