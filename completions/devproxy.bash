@@ -28,7 +28,7 @@ _devproxy() {
     case $command in
         '')
             options='--version --help -h'
-            argument='up run proxy demo status ls why env logs open start stop restart reload attach down ports kill-port plan init'
+            argument='up run proxy demo status ls why env routes logs open start stop restart reload attach down ports kill-port plan init'
             ;;
         up)
             options='--directory -C --port -p --profile --detach -d --wait --timeout --json --yes -y --force --exit-on-failure --open --verbose -v --help -h'
@@ -49,7 +49,7 @@ _devproxy() {
             esac
             ;;
         proxy)
-            options='--route --port -p --open --help -h'
+            options='--route --port -p --rewrite-origin --insecure -k --open --help -h'
             argument='@nothing'
             case $prev in
                 --route | -p | --port) value='@nothing' ;;
@@ -81,6 +81,15 @@ _devproxy() {
             options='--directory -C --all -a --show-secrets --json --help -h'
             argument='@services'
             case $prev in
+                -C | --directory) value='@folders' ;;
+            esac
+            ;;
+        routes)
+            options='--method -X --accept --directory -C --json --help -h'
+            argument='@nothing'
+            case $prev in
+                -X | --method) value='GET POST PUT PATCH DELETE HEAD OPTIONS' ;;
+                --accept) value='@nothing' ;;
                 -C | --directory) value='@folders' ;;
             esac
             ;;

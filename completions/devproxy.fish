@@ -41,6 +41,7 @@ complete -c devproxy -n "__devproxy_is ''" -a status -d 'Show the services of th
 complete -c devproxy -n "__devproxy_is ''" -a ls -d 'Show the sessions on this machine'
 complete -c devproxy -n "__devproxy_is ''" -a why -d 'Say why a service is in its state, and what to do next'
 complete -c devproxy -n "__devproxy_is ''" -a env -d 'Show a service\'s variables, and where each came from'
+complete -c devproxy -n "__devproxy_is ''" -a routes -d 'Show the routes; of a URL, which one takes it and why'
 complete -c devproxy -n "__devproxy_is ''" -a logs -d 'Read what the services printed, live or afterwards'
 complete -c devproxy -n "__devproxy_is ''" -a open -d 'Open the running project in the browser'
 complete -c devproxy -n "__devproxy_is ''" -a start -d 'Start services that are stopped, and what they depend on'
@@ -81,6 +82,8 @@ complete -c devproxy -n "__devproxy_is run" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is proxy" -l route -x -d 'Send a path prefix elsewhere; may be repeated'
 complete -c devproxy -n "__devproxy_is proxy" -s p -l port -x -d 'The public port, instead of 4400'
+complete -c devproxy -n "__devproxy_is proxy" -l rewrite-origin -d 'Let the servers believe that they were asked directly'
+complete -c devproxy -n "__devproxy_is proxy" -s k -l insecure -d 'Take any certificate of an https:// server'
 complete -c devproxy -n "__devproxy_is proxy" -l open -d 'Open the browser'
 complete -c devproxy -n "__devproxy_is proxy" -s h -l help -d 'Show this help'
 
@@ -106,6 +109,12 @@ complete -c devproxy -n "__devproxy_is env" -l show-secrets -d 'Do not mask pass
 complete -c devproxy -n "__devproxy_is env" -l json -d 'Print one JSON object, for scripts'
 complete -c devproxy -n "__devproxy_is env" -s h -l help -d 'Show this help'
 complete -c devproxy -n "__devproxy_is env" -a '(__devproxy_names services)' -d Service
+
+complete -c devproxy -n "__devproxy_is routes" -s X -l method -x -a 'GET POST PUT PATCH DELETE HEAD OPTIONS' -d 'The request\'s method'
+complete -c devproxy -n "__devproxy_is routes" -l accept -x -d 'Its Accept field, such as text/html'
+complete -c devproxy -n "__devproxy_is routes" -s C -l directory -x -a '(__fish_complete_directories)' -d 'The project'
+complete -c devproxy -n "__devproxy_is routes" -l json -d 'Print one JSON object, for scripts'
+complete -c devproxy -n "__devproxy_is routes" -s h -l help -d 'Show this help'
 
 complete -c devproxy -n "__devproxy_is logs" -s f -l follow -d 'Go on with each line as it is printed'
 complete -c devproxy -n "__devproxy_is logs" -s n -l lines -x -d 'The last N, or all'

@@ -38,6 +38,7 @@ HOMES = {
 }
 
 PURE = (
+    "proxy/url.py", "proxy/origin.py", "proxy/rules.py", "proxy/explain.py", "session/routing.py",
     "proxy/head.py", "proxy/framing.py", "proxy/headers.py", "proxy/routes.py", "proxy/choice.py", "proxy/hold.py", "proxy/failures.py", "proxy/websocket.py",
     "gateway/checks.py", "processes/lifecycle.py", "processes/dependencies.py", "config/selection.py", "config/instances.py", "processes/environment.py", "session/words.py", "session/outages.py",
     "session/advice.py", "session/environments.py", "processes/secrets.py",

@@ -4,7 +4,7 @@ app.py      knows the commands and loads only the one that was asked for     lay
 console.py  colour, width, messages and the exit                             client.py   talks to a running session
 
 The commands: up.py, run.py, proxy.py, demo.py (a session here), status.py, why.py, sessions.py (`ls`), logs.py, env.py,
-plan.py (also `init`), control.py (start, stop, restart, reload), down.py, open.py, attach.py,
+routes.py, plan.py (also `init`), control.py (start, stop, restart, reload), down.py, open.py, attach.py,
 ports.py, kill_port.py, complete.py.
 
 foreground.py  a session on this terminal          detached.py     one in the background; session_log.py: its log

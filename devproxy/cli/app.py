@@ -39,6 +39,7 @@ COMMANDS = (
     Entry("ls", "sessions:ls", "Look", "Show the sessions on this machine."),
     Entry("why", "why:why", "Look", "Say why a service is in its state, and what to do next."),
     Entry("env", "env:env", "Look", "Show a service's variables, and where each came from."),
+    Entry("routes", "routes:routes", "Look", "Show the routes; of a URL, which one takes it and why."),
     Entry("logs", "logs:logs", "Look", "Read what the services printed, live or afterwards."),
     Entry("open", "open:open_", "Look", "Open the running project in the browser."),
     Entry("start", "control:start", "Control", "Start services that are stopped, and what they depend on."),

@@ -19,6 +19,12 @@ def proxy(
         int | None,
         typer.Option("--port", "-p", metavar="PORT", min=1, max=65535, help="The public port, instead of 4400."),
     ] = None,
+    rewrite_origin: Annotated[
+        bool, typer.Option("--rewrite-origin", help="Let the servers believe that they were asked directly.")
+    ] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", "-k", help="Take any certificate of an https:// server.")
+    ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open the browser.")] = False,
 ) -> None:
     """Only the gateway, in front of what already runs.
@@ -29,6 +35,7 @@ def proxy(
     Examples:
         $ devproxy proxy http://localhost:5173
         $ devproxy proxy localhost:5173 --route /api=localhost:8000
+        $ devproxy proxy https://staging.example.test --rewrite-origin
     """
     import os
     import shutil
@@ -38,14 +45,16 @@ def proxy(
     from devproxy.session.launch import Options
     from devproxy.session.place import Place
 
-    config = config_of(url, route or [], port)
+    config = config_of(url, route or [], port, rewrite_origin=rewrite_origin, insecure=insecure)
     # A place of its own, for as long as it runs: no other session in this folder is any of its business.
     place = Place(config.root / f"proxy {os.getpid()}")
     options = Options(plan=Plan.from_config(config).to_json())
     run(config, place, options, open_page=open_, clean_up=lambda: shutil.rmtree(place.state))
 
 
-def config_of(url: str, routes: list[str], port: int | None) -> "Config":
+def config_of(
+    url: str, routes: list[str], port: int | None, *, rewrite_origin: bool = False, insecure: bool = False
+) -> "Config":
     """The config of a gateway alone.
 
     Raises: UsageError: a URL or a route is malformed, or two take the same prefix.
@@ -64,7 +73,10 @@ def config_of(url: str, routes: list[str], port: int | None) -> "Config":
         name = prefix.strip("/").replace("/", "-") or "web"
         names[prefix] = name if name not in names.values() else f"{name}-{len(names)}"
     services = [Service(names[prefix], "backend", here, url=target) for prefix, target in targets.items()]
-    found: list[Route] = [Route(to=(names[prefix],), prefix=prefix) for prefix in targets]
+    found: list[Route] = [
+        Route(to=(names[prefix],), prefix=prefix, rewrite_origin=rewrite_origin, tls_verify=not insecure)
+        for prefix in targets
+    ]
     return Config("proxy", here, port=port or DEFAULT_PORT, services=tuple(services), routes=tuple(found))
 
 
@@ -80,19 +92,10 @@ def split_route(text: str) -> tuple[str, str]:
 
 def checked_url(text: str) -> str:
     """An upstream's URL, with its scheme. Raises: UsageError: it is none that we can speak to."""
-    from urllib.parse import urlsplit
-
+    from devproxy.config.schema import is_upstream_url
     from devproxy.errors import UsageError
 
     url = text if "://" in text else f"http://{text}"
-    try:
-        parts = urlsplit(url)
-        extra = parts.path.rstrip("/") or parts.query or parts.fragment or parts.username
-        valid = bool(parts.hostname) and parts.port != 0 and not extra
-    except ValueError:
-        valid = False
-    if valid and parts.scheme == "https":
-        raise UsageError(f"{text}: https upstreams are not supported yet", hint="give its plain http address")
-    if not valid or parts.scheme != "http":
-        raise UsageError(f"{text} is not an address such as http://localhost:8000: a host and a port, no path")
+    if not is_upstream_url(url):
+        raise UsageError(f"{text} is not an address such as http://localhost:8000, with no user, query or fragment")
     return url.rstrip("/")

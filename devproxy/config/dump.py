@@ -55,7 +55,7 @@ def to_toml(config: Config, comments: Mapping[str, str]) -> str:
         table = _table(f"[services.{service.name}]", _service(service, config.root))
         blocks.append(_comment(comments.get(f"services.{service.name}", "")) + table)
     for index, route in enumerate(config.routes):
-        table = _table("[[routes]]", _route(route))
+        table = _table("[[routes]]", _route(route, config.root))
         blocks.append(_comment(comments.get(f"routes.{index}", "")) + table)
     for name in ("hold", "reload", "logs", "capture", "bus"):
         section = getattr(config, name)
@@ -98,8 +98,10 @@ def _service(service: Service, root: Path) -> dict[str, Any]:
     return values
 
 
-def _route(route: Route) -> dict[str, Any]:
+def _route(route: Route, root: Path) -> dict[str, Any]:
     values = _changed(route, Route(to=())) | _upstreams(route)
+    if "tls_ca" in values:
+        values["tls_ca"] = _seen_from(root, Path(route.tls_ca))
     to = values.pop("to")
     ordered: dict[str, Any] = {key: values.pop(key) for key in ("prefix", "regex") if key in values}
     return ordered | {"to": to[0] if len(to) == 1 else to} | values

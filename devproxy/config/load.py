@@ -62,7 +62,7 @@ def _read_config(table: Table, file: Path, root: Path) -> Config:
         ),
         trusted_proxies=table.texts("trusted_proxies", 'a list of addresses such as ["10.0.0.0/8"]', is_address),
         services=services,
-        routes=_routes(table, services),
+        routes=_routes(table, services, root),
         hold=table.section("hold", _hold, Hold()),
         reload=table.section("reload", _reload, Reload()),
         logs=table.section("logs", _logs, Logs()),
@@ -74,10 +74,10 @@ def _read_config(table: Table, file: Path, root: Path) -> Config:
     return replace(config, services=expand(services))
 
 
-def _routes(table: Table, services: tuple[Service, ...]) -> tuple[Route, ...]:
+def _routes(table: Table, services: tuple[Service, ...], root: Path) -> tuple[Route, ...]:
     listed = table.read("routes", None, "tables, each written as [[routes]]", _as_list)
     if listed is not None:
-        return read_routes(listed, (*table.path, "routes"), services, table.problems)
+        return read_routes(listed, (*table.path, "routes"), services, root, table.problems)
     if table.problems.found:  # what is wrong with a service says nothing about routes
         return ()
     return default_routes(services, (*table.path, "services"), table.problems)

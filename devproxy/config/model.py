@@ -127,10 +127,13 @@ class Route:
     probe: Probe | None = None  # of the upstreams that have none of their own
     max_requests: MaxRequests | None = None  # of the upstreams that have none of their own
     strip_prefix: bool = False
-    timeout_seconds: float = 0.0  # 0: no limit of ours
+    timeout_seconds: float = 0.0  # without a byte of an answer; 0: no limit of ours
     tls_verify: bool = True
-    tls_ca: str = ""
-    rewrite_origin: bool = False
+    tls_ca: str = ""  # a file; empty: the system's authorities
+    rewrite_origin: bool = False  # Host, Origin, Referer; Location and cookies on the way back
+    set_method: str | None = None
+    set_query: Mapping[str, str] = field(default_factory=dict)
+    set_body: str | None = None
     request_headers: FieldEdits = FieldEdits()
     response_headers: FieldEdits = FieldEdits()
 

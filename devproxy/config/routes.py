@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from devproxy.config.balancing import read_balance, read_max_requests, read_probe
@@ -18,7 +19,7 @@ from devproxy.config.schema import (
     nearest,
     show,
 )
-from devproxy.config.services import BACKEND_NAMES, FRONTEND_NAMES
+from devproxy.config.services import BACKEND_NAMES, FRONTEND_NAMES, absolute
 
 CONTROL_PREFIX = "/__devproxy"
 PAGE_KINDS: tuple[Kind, ...] = ("frontend", "fullstack", "static")
@@ -28,6 +29,17 @@ _FIELD_VALUE = r"(?:[\x21-\x7e](?:[\x20-\x7e\t]*[\x21-\x7e])?)?"  # RFC 9110 §5
 _PREFIX = r"/[\x21\x22\x24-\x3e\x40-\x7e]*"  # visible ASCII without "#" and "?"
 _MEDIA_TYPE = r"(?:\*|[A-Za-z0-9!#$&^_.+-]+)/(?:\*|[A-Za-z0-9!#$&^_.+-]+)"
 
+# What changes a request on its way to another server, or its answer: nothing to a folder that devproxy serves.
+FOR_UPSTREAMS = (
+    "timeout_seconds",
+    "rewrite_origin",
+    "set_method",
+    "set_query",
+    "set_body",
+    "request_headers",
+    "response_headers",
+)
+
 # What frames a message or belongs to one hop: ours to write, never a config's.
 FRAMING_FIELDS = frozenset(
     ["connection", "content-length", "keep-alive", "te", "trailer", "transfer-encoding", "upgrade"]
@@ -35,7 +47,7 @@ FRAMING_FIELDS = frozenset(
 
 
 def read_routes(
-    listed: Sequence[Any], path: KeyPath, services: Iterable[Service], problems: Problems
+    listed: Sequence[Any], path: KeyPath, services: Iterable[Service], root: Path, problems: Problems
 ) -> tuple[Route, ...]:
     """Every route of the file, in its order."""
     by_name = {service.name: service for service in services}
@@ -45,7 +57,7 @@ def read_routes(
             problems.add((*path, index), f"expected a table, written as [[routes]]; got {show(values)}")
             continue
         table = Table(values, (*path, index), problems)
-        route = read_route(table, by_name)
+        route = read_route(table, by_name, root)
         table.finish()
         if route in routes:
             table.problem("the same route stands there already")
@@ -53,7 +65,7 @@ def read_routes(
     return tuple(routes)
 
 
-def read_route(table: Table, services: Mapping[str, Service]) -> Route:
+def read_route(table: Table, services: Mapping[str, Service], root: Path) -> Route:
     expected = 'a path that begins with "/", without "?" and "#", such as "/api"'
     prefix = table.text("prefix", None, expected, fits(_PREFIX))
     regex = table.text("regex", None, r"a regex for the path, such as '^/api/v\d'", is_path_regex)
@@ -62,7 +74,7 @@ def read_route(table: Table, services: Mapping[str, Service]) -> Route:
     route = Route(
         to=to,
         prefix=prefix,
-        regex=regex,
+        regex=python_regex(regex) if regex is not None else None,
         host=table.text("host", None, 'a host such as "admin.localhost"', is_one_host),
         methods=table.texts("methods", 'a list of methods in capitals, such as ["GET"]', is_method),
         accept=table.text("accept", None, 'a media type such as "text/html"', fits(_MEDIA_TYPE)),
@@ -74,17 +86,18 @@ def read_route(table: Table, services: Mapping[str, Service]) -> Route:
         strip_prefix=table.flag("strip_prefix", default=False),
         timeout_seconds=table.seconds("timeout_seconds", 0.0),
         tls_verify=table.flag("tls_verify", default=True),
-        tls_ca=table.read("tls_ca", "", "a file", lambda value: value if isinstance(value, str) else None),
+        tls_ca=read_tls_ca(table, root),
         rewrite_origin=table.flag("rewrite_origin", default=False),
+        set_method=table.text("set_method", None, "a method in capitals, other than HEAD and CONNECT", is_sendable),
+        set_query=table.mapping("set_query", 'parameters with texts as values, such as { key = "v" }', is_parameter),
+        set_body=table.read("set_body", None, "a text", lambda value: value if isinstance(value, str) else None),
         request_headers=table.section("request_headers", edits_from, FieldEdits()),
         response_headers=table.section("response_headers", edits_from, FieldEdits()),
     )
     if route.strip_prefix and table.has("regex"):
         table.wrong("strip_prefix", "only a prefix can be stripped; this route has a regex")
-    table.not_yet("timeout_seconds", route.timeout_seconds > 0)
-    table.not_yet("tls_verify", not route.tls_verify)
-    table.not_yet("tls_ca", bool(route.tls_ca))
-    table.not_yet("rewrite_origin", route.rewrite_origin)
+    check_tls(table, route, services)
+    check_changes(table, route, services)
     return route
 
 
@@ -94,6 +107,56 @@ def check_matcher(table: Table, prefix: str | None) -> None:
         table.problem("expected one of prefix and regex; both are there" if both else "expected prefix or regex")
     if prefix is not None and (prefix == CONTROL_PREFIX or prefix.startswith(CONTROL_PREFIX + "/")):
         table.wrong("prefix", f"{CONTROL_PREFIX} is devproxy's own, and not configurable")
+
+
+def read_tls_ca(table: Table, root: Path) -> str:
+    text = table.read("tls_ca", "", "a file", lambda value: value if isinstance(value, str) else None)
+    if not text:
+        return ""
+    file = absolute(root, text)
+    try:
+        if b"CERTIFICATE-----" not in file.read_bytes():
+            table.wrong("tls_ca", f"{file} holds no certificate in PEM form (-----BEGIN CERTIFICATE-----)")
+    except OSError as error:
+        table.wrong("tls_ca", f"{file} cannot be read: {error.strerror}")
+    return str(file)
+
+
+def check_tls(table: Table, route: Route, services: Mapping[str, Service]) -> None:
+    """Note settings of TLS that contradict one another, or that an upstream of the route has no use for."""
+    if route.tls_ca and not route.tls_verify:
+        table.wrong("tls_ca", "tls_verify = false takes any certificate; remove one of them")
+    for key, given in (("tls_verify", not route.tls_verify), ("tls_ca", bool(route.tls_ca))):
+        for target in known(route, services) if given else ():
+            url = target if "://" in target else services[target].url or ""
+            if not url.startswith("https:"):
+                table.wrong(key, f"{target} has no certificate: it is not at an https:// URL")
+
+
+def check_changes(table: Table, route: Route, services: Mapping[str, Service]) -> None:
+    """Note changes that the route's upstreams cannot have."""
+    targets, unchanged = known(route, services), Route(to=())
+    found = [services[target] for target in targets if target in services]
+    for service in found:
+        for key in FOR_UPSTREAMS:
+            if service.static is not None and getattr(route, key) != getattr(unchanged, key):
+                table.wrong(key, f"{service.name} is a folder that devproxy serves itself; nothing is sent on")
+        if route.rewrite_origin and service.command is not None and not isinstance(service.port, int):
+            table.wrong("rewrite_origin", f"expected a target whose address is known; give {service.name} a fixed port")
+    if route.rewrite_origin and len(targets) > 1:
+        table.wrong("rewrite_origin", "several upstreams have several origins; lead to one of them")
+    if len({path_of(target, services) for target in targets}) > 1:
+        table.wrong("to", "expected upstreams with the same path in their URLs")
+
+
+def path_of(target: str, services: Mapping[str, Service]) -> str:
+    url = target if "://" in target else services[target].url or ""
+    return url.partition("://")[2].partition("/")[2]
+
+
+def known(route: Route, services: Mapping[str, Service]) -> list[str]:
+    """The targets of a route that there are."""
+    return [target for target in route.to if "://" in target or target in services]
 
 
 def read_to(table: Table, services: Mapping[str, Service]) -> tuple[str, ...]:
@@ -123,8 +186,6 @@ def check_target(table: Table, target: str, services: Mapping[str, Service]) -> 
     if "://" in target:
         if not is_upstream_url(target):
             table.wrong("to", f"expected {EXPECTED_URL}; got {show(target)}")
-        elif target.startswith("https:"):
-            table.wrong("to", f"not yet supported: an https:// upstream, {show(target)}")
     elif (service := services.get(target)) is None:
         names = ", ".join(services) or "none is declared in this file"
         hint = nearest(target, services) or f"; the services are: {names}"
@@ -190,7 +251,13 @@ def is_removable(name: str) -> bool:
 
 
 def is_path_regex(pattern: str) -> bool:
+    pattern = python_regex(pattern)
     return is_regex(pattern) and is_regex(pattern.encode())  # paths are bytes, where u1234 escapes mean nothing
+
+
+def python_regex(pattern: str) -> str:
+    """A regex with JavaScript's named groups, as keys of Vite's proxy table may have them, in Python's spelling."""
+    return re.sub(r"(?<!\\)\(\?<(?=[A-Za-z_$])", "(?P<", pattern)
 
 
 def is_one_host(host: str) -> bool:
@@ -199,6 +266,14 @@ def is_one_host(host: str) -> bool:
 
 def is_method(name: str) -> bool:
     return re.fullmatch(_TOKEN, name) is not None and name == name.upper()
+
+
+def is_sendable(name: str) -> bool:
+    return is_method(name) and name not in ("HEAD", "CONNECT")  # their answers have no body, or are none
+
+
+def is_parameter(name: str, value: str) -> bool:
+    return bool(name)
 
 
 def as_targets(value: Any) -> tuple[str, ...] | None:

@@ -14,10 +14,10 @@ KeyPath = tuple[str | int, ...]  # the way down to a value: ("routes", 0, "prefi
 
 MAX_NUMBER = 1_000_000_000  # seconds or pieces; keeps what asyncio and the OS are given in their range
 
-EXPECTED_URL = 'a URL without a path, such as "http://127.0.0.1:9000"'
+EXPECTED_URL = 'a URL such as "http://127.0.0.1:9000" or "https://staging.example.test/v2"'
 
 # Patterns are texts: each is compiled when a config uses it, not at every start.
-_URL = r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([1-9][0-9]{0,4}))?/?"
+_URL = r"https?://(?:\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9._-]+)(?::([1-9][0-9]{0,4}))?(?:/[\x21\x22\x24-\x3e\x40-\x7e]*)?"
 _LABEL = r"[A-Za-z0-9_](?:[A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?"
 _HOST = rf"(?:\*?\.)?{_LABEL}(?:\.{_LABEL})*"
 
@@ -253,7 +253,7 @@ def is_address(value: str) -> bool:
 
 
 def is_upstream_url(value: str) -> bool:
-    """Whether it is scheme, host and maybe a port: no path, no user."""
+    """Whether it is scheme, host, maybe a port and a path: no user, no query."""
     match = re.fullmatch(_URL, value)
     return match is not None and int(match[1] or 1) <= 65535
 

@@ -148,7 +148,6 @@ def read_command(table: Table) -> str | tuple[str, ...] | None:
 
 def read_url(table: Table) -> str | None:
     url = table.text("url", None, EXPECTED_URL, is_upstream_url)
-    table.not_yet("url", url is not None and url.startswith("https:"))
     return None if url is None else url.rstrip("/")
 
 

@@ -87,9 +87,14 @@ async def plan(request: Request) -> dict[str, Any]:
     return target_of(request).plan()
 
 
-async def routes(request: Request, url: Annotated[str | None, Query(max_length=8192)] = None) -> dict[str, Any]:
-    """All routes; with `url`, which of them takes it."""
-    return target_of(request).routes(url)
+async def routes(
+    request: Request,
+    url: Annotated[str | None, Query(max_length=8192)] = None,
+    method: Annotated[str, Query(max_length=100)] = "GET",
+    accept: Annotated[str, Query(max_length=1000)] = "*/*",
+) -> dict[str, Any]:
+    """All routes; with `url` (or a path), which of them takes such a request, why, and what its upstream gets."""
+    return target_of(request).routes(url, method=method, accept=accept)
 
 
 async def metrics(request: Request) -> dict[str, float]:

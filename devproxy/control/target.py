@@ -60,8 +60,11 @@ class Target(Protocol):
     def plan(self) -> dict[str, Any]:
         """The Contracts' plan object."""
 
-    def routes(self, url: str | None) -> dict[str, Any]:
-        """{"routes": […]}; with a URL also "match": which one takes it, and what the upstream sees."""
+    def routes(self, url: str | None, *, method: str, accept: str) -> dict[str, Any]:
+        """{"routes": […]}; with a URL also "match": which one takes it, why, and what the upstream sees.
+
+        Raises: UsageError: it is no URL.
+        """
 
     def metrics(self) -> dict[str, float]:
         """Counters and gauges by name; seconds and bytes say so in the name."""

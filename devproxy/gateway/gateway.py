@@ -22,12 +22,17 @@ from devproxy.proxy.failures import Outage, response
 from devproxy.proxy.head import RequestHead
 from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, own_hops, request_bytes
 from devproxy.proxy.routes import RouteTable
+from devproxy.proxy.ruled import BalancedRuledExchange, RuledExchange
 from devproxy.proxy.upstream import Upstream
 from devproxy.proxy.websocket import is_handshake
 
 SWEEP_SECONDS: Final = 5.0
 MAX_KNOWN_HOSTS: Final = 64
 BACKLOG: Final = 1024
+
+PLAIN: Final = (Exchange, RuledExchange)
+BALANCED: Final = (BalancedExchange, BalancedRuledExchange)
+"""What carries a request to one upstream, and to several: on a route that changes nothing, and on one with rules."""
 
 Backend = Upstream | Mount
 Describe = Callable[[str, Failure], Outage]
@@ -78,7 +83,7 @@ class Gateway:
         self.allowed_hosts = allowed_hosts
         self._routes = routes
         self._backends = {
-            name: (backend, BalancedExchange if isinstance(backend, Balanced) else Exchange)
+            name: (backend, *(BALANCED if isinstance(backend, Balanced) else PLAIN))
             for name, backend in backends.items()
         }
         self._hold = hold
@@ -139,7 +144,7 @@ class Gateway:
                 connection.transport.abort()
         if self._control is not None:
             await self._control.close()
-        for backend, _ in self._backends.values():
+        for backend, *_ in self._backends.values():
             await backend.close()
 
     def opened(self, connection: GatewayProtocol) -> None:
@@ -197,23 +202,21 @@ class Gateway:
         if route is None:
             client.refuse(request, self._no_route(request))
             return
-        backend, exchange_class = self._backends[route.backend]
+        backend, exchange_class, ruled_class = self._backends[route.backend]
         if isinstance(backend, Mount):
             backend.serve(client, request)
             return
         if b"via" in request.noted and own_hops(request, self.pseudonym) >= MAX_OWN_HOPS:
             client.refuse(request, self._loop(route.to))
             return
-        head = request_bytes(request, client.hop, target=route.target(request.target), edits=route.request_edits)
-        exchange = exchange_class(
-            client,
-            backend,
-            request,
-            head,
-            hold=self._hold,
-            fail=self._fail,
-            edits=route.response_edits,
-        )
+        hop, target, hold = client.hop, route.target(request.target), self._hold
+        if route.rules is None:
+            head = request_bytes(request, hop, target=target)
+            exchange = exchange_class(client, backend, request, head, hold=hold, fail=self._fail)
+        else:
+            exchange = ruled_class(
+                client, backend, request, route.rules, hop=hop, target=target, hold=hold, fail=self._fail
+            )
         client.handle(exchange)
         exchange.start()
 
@@ -231,7 +234,7 @@ class Gateway:
             404,
             f"No route takes {path}",
             f"Routes here: {served or 'none'}.",
-            "Add a `[[routes]]` entry to devproxy.toml, or look at `devproxy plan`.",
+            "Add a `[[routes]]` entry to devproxy.toml; `devproxy routes` says which there are.",
         )
 
     def _loop(self, service: str) -> Outage:

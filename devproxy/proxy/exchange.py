@@ -14,13 +14,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol
 
-from devproxy.config.model import FieldEdits, Hold
+from devproxy.config.model import Hold
 from devproxy.proxy.framing import ChunkedBody
 from devproxy.proxy.head import RequestHead, ResponseHead
 from devproxy.proxy.headers import response_bytes, trailer_bytes
 from devproxy.proxy.hold import Action, Kind, decide, kind_of
 from devproxy.proxy.relay import Relay
-from devproxy.proxy.upstream import Upstream, UpstreamConnection
+from devproxy.proxy.upstream import Hopeless, Upstream, UpstreamConnection
 from devproxy.proxy.websocket import refusal_of
 
 REDIAL_SECONDS = 0.05
@@ -61,10 +61,11 @@ class Client(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a request could not be answered by its upstream: the status to give and a sentence."""
+    """Why a request could not be answered by its upstream: the status to give and a sentence; what to do about it."""
 
     status: int
     reason: str
+    hint: str = ""
 
 
 class Exchange:
@@ -75,7 +76,7 @@ class Exchange:
     """
 
     __slots__ = (
-        "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_edits", "_ends_by_close", "_fail",
+        "_body_done", "_chunk_request", "_client", "_connection", "_dechunk", "_ends_by_close", "_fail",
         "_head", "_hold", "_interim", "_keep_alive", "_over", "_paused", "_pending", "_refused_since",
         "_retried", "_since", "_streams_with", "_timer", "_upstream", "answering", "request",
     )  # fmt: skip
@@ -89,7 +90,6 @@ class Exchange:
         *,
         hold: Hold,
         fail: Callable[[RequestHead, Upstream, Failure], bytes],
-        edits: FieldEdits | None = None,
     ) -> None:
         self._client = client
         self._upstream = upstream
@@ -97,7 +97,6 @@ class Exchange:
         self._head = head
         self._hold = hold
         self._fail = fail
-        self._edits = edits
         self._connection: UpstreamConnection | None = None
         self._pending: list[bytes] = []  # body that came before there was a connection
         self._body_done = not request.has_body
@@ -194,6 +193,9 @@ class Exchange:
     def refused(self, error: OSError) -> None:
         """A dial failed: nothing was sent, so any method may try again."""
         if self._over:
+            return
+        if isinstance(error, Hopeless):
+            self.fail(502, error.reason, error.hint)
             return
         now = _now()
         if not self._since:
@@ -293,13 +295,7 @@ class Exchange:
             self._keep_alive = False  # an early answer: the rest of the body is not wanted
         self.answering = True
         self._client.transport.write(
-            response_bytes(
-                response,
-                keep_alive=self._keep_alive,
-                http10=request.http10,
-                framing=framing,
-                edits=self._edits,
-            )
+            response_bytes(response, keep_alive=self._keep_alive, http10=request.http10, framing=framing)
         )
         if response.noted.get(b"content-type", b"").startswith(b"text/event-stream"):
             self._streams_with = self._connection.upstream if self._connection is not None else self._upstream
@@ -350,7 +346,7 @@ class Exchange:
         if refusal := refusal_of(self.request, response):
             return refusal
         framing = b"Connection: Upgrade\r\nUpgrade: %b\r\n" % response.noted[b"upgrade"]
-        head = response_bytes(response, keep_alive=True, http10=False, framing=framing, edits=self._edits)
+        head = response_bytes(response, keep_alive=True, http10=False, framing=framing)
         self._finish()
         self._connection = None
         client, upstream = self._client, connection.upstream
@@ -411,11 +407,11 @@ class Exchange:
         else:
             self.fail(502, f"{self._upstream.name} answered with something that is not HTTP: {reason}")
 
-    def fail(self, status: int, reason: str) -> None:
+    def fail(self, status: int, reason: str, hint: str = "") -> None:
         """Answer in the upstream's place."""
         self._drop_connection()
         self._finish()
-        self._client.transport.write(self._fail(self.request, self._upstream, Failure(status, reason)))
+        self._client.transport.write(self._fail(self.request, self._upstream, Failure(status, reason, hint)))
         self._client.exchange_done(keep_alive=self._keep_alive and not self.request.has_body)
 
     # -- the end

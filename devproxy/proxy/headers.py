@@ -12,7 +12,7 @@ from devproxy.proxy.head import NOT_FORWARDED, RequestHead, ResponseHead, list_o
 MAX_OWN_HOPS = 5
 """A request that carries this many Via entries of ours is going in a circle."""
 
-_FORWARDING = (
+FORWARDING = (
     b"x-forwarded-for",
     b"x-forwarded-host",
     b"x-forwarded-proto",
@@ -91,7 +91,7 @@ def _forwarding(request: RequestHead, hop: Hop) -> tuple[bytes, ...]:
     }
     if hop.trusted:
         # Its word counts: addresses are appended to, what it says of the first hop stays.
-        for name in _FORWARDING:
+        for name in FORWARDING:
             if name in noted:
                 appended = name in (b"x-forwarded-for", b"forwarded")
                 values[name] = noted[name] + b", " + values[name] if appended else noted[name]
@@ -121,17 +121,19 @@ def own_hops(request: RequestHead, pseudonym: bytes) -> int:
     return sum(entry.strip(b" \t").partition(b" ")[2] == pseudonym for entry in via.split(b","))
 
 
-def response_bytes(
-    response: ResponseHead, *, keep_alive: bool, http10: bool, framing: bytes, edits: FieldEdits | None = None
-) -> bytes:
+def response_bytes(response: ResponseHead, *, keep_alive: bool, http10: bool, framing: bytes) -> bytes:
     """The head to send to the client. `framing` is its Content-Length or Transfer-Encoding line, or nothing."""
-    lines = response.lines if edits is None else [b"%b: %b" % field for field in edited(response.fields, edits)]
     end = b"\r\n"
     if not keep_alive:
         end = b"Connection: close\r\n\r\n"
     elif http10:
         end = b"Connection: keep-alive\r\n\r\n"
-    return b"\r\n".join((b"HTTP/1.1 %d %b" % (response.status, response.reason), *lines, framing + end))
+    return b"\r\n".join((b"HTTP/1.1 %d %b" % (response.status, response.reason), *response.lines, framing + end))
+
+
+def lines_of(fields: list[tuple[bytes, bytes]]) -> list[bytes]:
+    """Names and values as lines."""
+    return [b"%b: %b" % field for field in fields]
 
 
 def edited(fields: list[tuple[bytes, bytes]], edits: FieldEdits) -> list[tuple[bytes, bytes]]:

@@ -109,7 +109,8 @@ class _Side(asyncio.Protocol):
             return False
         _end(self._peer)
         other = self._peer.get_protocol()
-        return not (isinstance(other, _Side) and other.ended)  # both ended: close
+        # Both have ended, or the other way round TLS has: close.
+        return not (isinstance(other, _Side) and (other.ended or not other._peer.can_write_eof()))
 
     def pause_writing(self) -> None:
         self._peer.pause_reading()

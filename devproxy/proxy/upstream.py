@@ -31,6 +31,15 @@ FRESH_ENOUGH_SECONDS = 1.0
 """A request that must not be sent twice takes no connection that has been idle for longer."""
 
 
+class Hopeless(OSError):
+    """A dial that fails however often it is repeated: why, and what to do."""
+
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.hint = hint
+
+
 class Waiter(Protocol):
     """Who is told when an upstream changes: a held request, for one."""
 
@@ -186,7 +195,7 @@ class Upstream:
                 async with asyncio.timeout(DIAL_SECONDS):
                     connection = await self.connect(host, port)
             except OSError as error:  # a TimeoutError is one
-                failure = error
+                failure = failure if isinstance(failure, Hopeless) else error
                 self.doubt()
             else:
                 exchange.connected(connection)
@@ -194,7 +203,7 @@ class Upstream:
         exchange.refused(failure)
 
     async def connect(self, host: str, port: int) -> "UpstreamConnection":
-        """A new connection. Raises: OSError."""
+        """A new connection. Raises: OSError; Hopeless: another one would fail as well."""
         loop = asyncio.get_running_loop()
         _, connection = await loop.create_connection(partial(UpstreamConnection, self), host, port)
         return connection

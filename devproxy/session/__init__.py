@@ -13,5 +13,5 @@ leftovers.py  what the record lets the next session end
 view.py       the session as the control API sees it (its Target)     why.py   all that is known of one service
 
 Pure: words.py (what a change is called in the log), outages.py (what a failure is told as), advice.py (what to do
-next about a service), environments.py (a service's environment as it is shown).
+next about a service), environments.py (a service's environment as it is shown), routing.py (which route a URL takes).
 """

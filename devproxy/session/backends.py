@@ -5,17 +5,17 @@ from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 from devproxy.config.model import Config
-from devproxy.errors import DevproxyError
 from devproxy.gateway.gateway import Backend
 from devproxy.gateway.mount import Mount
 from devproxy.proxy.balance import Balanced, Member
 from devproxy.proxy.health import Probing
 from devproxy.proxy.hold import OVER
 from devproxy.proxy.routes import upstream_of
+from devproxy.proxy.tls import TlsUpstream, Trust
 from devproxy.proxy.upstream import Upstream
+from devproxy.proxy.url import parse_url
 from devproxy.session.groups import Group, Part, groups_of, watched
 
 if TYPE_CHECKING:
@@ -100,7 +100,8 @@ class Backends:
 
     def member(self, name: str) -> Member | None:
         """What is known of an upstream; None: nothing but its service's state."""
-        return next((member for member in self._members.values() if member.name == name), None)
+        # A service that each route judges in its own way (proxy.routes.upstream_of) is known by the first of them.
+        return next((member for member in self._members.values() if member.name.partition(" (")[0] == name), None)
 
     async def close(self) -> None:
         """End the connections to all upstreams, and what is no longer used."""
@@ -146,8 +147,8 @@ class Backends:
         match recipe:
             case ("folder", Path() as root, str() as prefix, bool() as inject):
                 return Mount(partial(_static_app, root, prefix, inject, self._content))
-            case ("url", str() as url, _, _):
-                return _fixed_upstream(name, url)
+            case ("url", str() as url, Trust() as trust, _):
+                return _fixed_upstream(name, url, trust)
         return Upstream(name, needed=partial(self._needed, name), doubted=partial(self._doubted, name))
 
 
@@ -159,14 +160,15 @@ def _recipes(config: Config) -> dict[str, Recipe]:
         if declared.static is not None:
             found[declared.name] = ("folder", declared.static, prefix_of(declared.name, config), inject)
         elif declared.url is not None:
-            found[declared.name] = ("url", declared.url, None, None)
+            found[declared.name] = ("url", declared.url, Trust(), None)
         else:
             found[declared.name] = ("child", None, None, None)
-    known = {declared.group for declared in config.services}
+    urls = {declared.name: declared.url for declared in config.services if declared.url is not None}
     for route in config.routes:
         for to in route.to:
-            if to not in known:
-                found.setdefault(upstream_of(route, to), ("url", to, None, None))
+            if url := to if "://" in to else urls.get(to):
+                trust = Trust(route.tls_verify, route.tls_ca)
+                found.setdefault(upstream_of(route, to), ("url", url, trust, None))
     return found
 
 
@@ -176,14 +178,12 @@ def prefix_of(name: str, config: Config) -> str:
     return min(prefixes, key=len, default="/")
 
 
-def _fixed_upstream(name: str, url: str) -> Upstream:
+def _fixed_upstream(name: str, text: str, trust: Trust) -> Upstream:
     """An upstream that runs elsewhere: always taken to be ready, as there is nobody who would tell of a start."""
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    if not parts.hostname:
-        raise DevproxyError(f"{url} has no host", hint="write it as http://127.0.0.1:9000")
-    port = parts.port or 80
-    hosts = ("127.0.0.1", "::1") if parts.hostname == "localhost" else (parts.hostname,)
-    return Upstream(name, state="ready", addresses=tuple((host, port) for host in hosts))
+    url = parse_url(text)
+    if url.scheme == "https":
+        return TlsUpstream(name, url, trust)
+    return Upstream(name, state="ready", addresses=url.addresses)
 
 
 def _static_app(root: Path, prefix: str, inject: bool, content: Callable[[], str]) -> "Application":

@@ -44,8 +44,14 @@ def groups_of(config: Config) -> dict[str, Group]:
 
 
 def watched(config: Config) -> list[Part]:
-    """The services that are not ours to run: each is looked at, whether it is in a group or not."""
-    return [_of_service(service, None) for service in config.services if service.url is not None]
+    """The services that are not ours to run: each is looked at, whether it is in a group or not, as its routes do."""
+    parts = []
+    for service in config.services:
+        if service.url is not None:
+            part = _of_service(service, None)
+            names = [upstream_of(route, service.name) for route in config.routes if service.name in route.to]
+            parts += [replace(part, name=name) for name in dict.fromkeys(names or [part.name])]
+    return parts
 
 
 def _group(name: str, balance: Balance, parts: tuple[Part, ...]) -> Group:

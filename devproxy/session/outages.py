@@ -32,9 +32,9 @@ def describe(
     if life is None:
         return Outage(
             failure.status,
-            f"{service} cannot be reached",
+            f"{service} gave no answer" if failure.reason else f"{service} cannot be reached",
             failure.reason or f"Nothing answers at {url}.",
-            "It is not started by devproxy: see that it runs.",
+            failure.hint or "It is not started by devproxy: see that it runs.",
             service=service,
         )
     state = "stopped" if life.next == "stopped" else life.state
@@ -82,7 +82,7 @@ def _words(
                 (f"Start it: `devproxy start {name}`."),
             )
     if failure.reason:
-        return f"{name} gave no answer", failure.reason, "Its last lines may say why."
+        return f"{name} gave no answer", failure.reason, failure.hint or "Its last lines may say why."
     return (
         f"{name} refuses connections",
         f"Its process runs, but nothing of it answers on port {port}." if port else "Its process runs, but refuses.",

@@ -74,7 +74,7 @@ class Session:
         self.events, self.live = self._news.events, self._news.live
         self.ended_by: signal.Signals | None = None
         self.failure: DevproxyError | None = None  # why it ended by itself
-        self.routes = RouteTable(self.config.routes)
+        self.routes = RouteTable(self.config.routes, self.config.services)
         self._launch = launch
         self._reaper = Reaper()
         self._ending: asyncio.Event = asyncio.Event()
@@ -147,7 +147,8 @@ class Session:
         config = running_config(self.config, project.config)
         selection = self._launch.select(config)
         self.backends.adopt(config)
-        self.config, self.plan, self.routes = config, project.plan, RouteTable(config.routes)
+        self.config, self.plan = config, project.plan
+        self.routes = RouteTable(config.routes, config.services)
         self._gateway.adopt(
             self.routes,
             self.backends.by_name,

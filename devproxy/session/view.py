@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from devproxy import __version__
@@ -15,21 +15,26 @@ from devproxy.control.access import Keys
 from devproxy.control.models import Environment, Explanation, LastExit, Reload, ServiceStatus, SessionStatus, State
 from devproxy.errors import UsageError
 from devproxy.events import Event, rfc3339
+from devproxy.hosts import AllowedHosts
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
 from devproxy.ports.table import listening_ports
 from devproxy.processes.service import Service
 from devproxy.processes.terminal import Terminal
-from devproxy.proxy.head import BadHead, parse_request
-from devproxy.proxy.routes import CompiledRoute
+from devproxy.proxy.choice import BEST_FIRST
 from devproxy.session import why
 from devproxy.session.environments import declared_in, describe
+from devproxy.session.routing import all_routes, chosen_route
 from devproxy.session.upstreams import balanced_status
 from devproxy.session.words import exit_label, exit_words, next_words, signal_name, used_words, waits_words
 
 if TYPE_CHECKING:
     from devproxy.gateway.asgi import Application
     from devproxy.session.session import Session
+
+
+WELL: Final = {True: "ready", False: "failing"}
+"""The state of an upstream that runs elsewhere, by what its probe says."""
 
 
 class SessionView:
@@ -170,20 +175,23 @@ class SessionView:
     def plan(self) -> dict[str, Any]:
         return self._session.plan
 
-    def routes(self, url: str | None) -> dict[str, Any]:
-        table = self._session.routes
-        answer: dict[str, Any] = {"routes": [_route(route) for route in table.routes]}
-        if url is not None:
-            parts = urlsplit(url)
-            target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-            host = parts.netloc or f"localhost:{self._session.port}"
-            try:
-                request = parse_request(f"GET {target} HTTP/1.1\r\nHost: {host}\r\n\r\n".encode())
-            except BadHead as error:
-                return {**answer, "match": None, "error": error.reason}
-            match = table.match(request)
-            answer["match"] = _route(match) if match is not None else None
-        return answer
+    def routes(self, url: str | None, *, method: str, accept: str) -> dict[str, Any]:
+        session = self._session
+        if url is None:
+            return all_routes(session.routes, self._where)
+        hosts = AllowedHosts(session.config.allowed_hosts)
+        return chosen_route(
+            session.routes, self._where, hosts, url=url, port=session.port, method=method, accept=accept
+        )
+
+    def _where(self, to: str) -> tuple[str | None, str | None]:
+        """The state of what a route leads to, and where it is; of several instances, those of the best one."""
+        found = [self.service(declared) for declared in self._session.config.services if declared.group == to]
+        if found:
+            best = min(found, key=lambda one: BEST_FIRST.index(one.state))
+            return best.state, best.url
+        upstream = self._session.backends.member(to)
+        return (None if upstream is None or upstream.is_well is None else WELL[upstream.is_well]), None
 
     def metrics(self) -> dict[str, float]:
         services = self._session.supervisor.services.values()
@@ -272,15 +280,3 @@ def _last_exit(service: Service) -> LastExit | None:
         return None
     name = signal_name(exit_.signal) if exit_.signal is not None else None
     return LastExit(exit_.code, name, rfc3339(service.exited), exit_label(exit_))
-
-
-def _route(route: CompiledRoute) -> dict[str, Any]:
-    return {
-        "prefix": route.route.prefix,
-        "regex": route.route.regex,
-        "to": route.route.to[0] if len(route.route.to) == 1 else list(route.route.to),
-        "host": route.route.host,
-        "methods": list(route.route.methods),
-        "accept": route.route.accept,
-        "strip_prefix": route.route.strip_prefix,
-    }

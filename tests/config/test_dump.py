@@ -114,34 +114,45 @@ def services(draw: st.DrawFn, root: Path, name: str, earlier: list[str], port: i
 def configs(draw: st.DrawFn, root: Path) -> Config:
     names = draw(st.lists(NAME, max_size=4, unique=True))
     made = [draw(services(root, name, names[:index], 5000 + 10 * index)) for index, name in enumerate(names)]
-    targets = [service.name for service in made if service.command is None or service.port is not None]
-    folders = {service.name for service in made if service.static is not None}
-    several = [name for name in targets if name not in folders] + ["http://[::1]:9001", "http://a.test"]
-    route = st.builds(
+    folders = [service.name for service in made if service.static is not None]
+    targets = [service.name for service in made if service.url is not None or service.port is not None]
+    urls = ["http://[::1]:9001", "https://a.test"]
+    plain = st.builds(
         Route,
-        to=st.one_of(
-            st.sampled_from([*targets, "http://[::1]:9001"]).map(lambda to: (to,)),
-            st.lists(st.sampled_from(several), min_size=2, unique=True).map(tuple),
-        ),
-        balance=st.sampled_from(["round-robin", "sticky", "least-latency"]),
-        probe=PROBES,
-        max_requests=LIMITS,
+        to=st.sampled_from([*folders, *targets, "https://a.test/v2"]).map(lambda to: (to,)),
         prefix=st.sampled_from(["/", "/api", "/it's", "/a-ö".encode("ascii", "ignore").decode()]),
         host=st.sampled_from([None, "admin.localhost"]),
         methods=st.sampled_from([(), ("GET", "POST")]),
         accept=st.sampled_from([None, "text/html"]),
         strip_prefix=st.booleans(),
+    )
+    changing = st.builds(
+        Route,
+        to=st.one_of(
+            st.sampled_from([*targets, *urls]).map(lambda to: (to,)),
+            st.lists(st.sampled_from([*targets, *urls]), min_size=2, unique=True).map(tuple),
+        ),
+        balance=st.sampled_from(["round-robin", "sticky", "least-latency"]),
+        probe=PROBES,
+        max_requests=LIMITS,
+        prefix=st.sampled_from(["/", "/api"]),
+        timeout_seconds=SECONDS,
+        set_method=st.sampled_from([None, "POST"]),
+        set_query=st.dictionaries(TEXT, TEXT, max_size=2),
+        set_body=st.one_of(st.none(), st.just(""), TEXT),
         request_headers=EDITS,
         response_headers=EDITS,
     )
-    route = route.map(
-        lambda route: replace(
-            route,
-            balance=route.balance if len(route.to) > 1 else "round-robin",
-            probe=None if route.to[0] in folders else route.probe,
-            max_requests=None if route.to[0] in folders else route.max_requests,
-        )
+    changing = changing.map(lambda route: route if len(route.to) > 1 else replace(route, balance="round-robin"))
+    trusting = st.builds(
+        Route,
+        to=st.just(("https://a.test",)),
+        prefix=st.just("/"),
+        tls_ca=st.just(str(root / "web" / "ca.pem")),
+        rewrite_origin=st.booleans(),
     )
+    unsafe = st.builds(Route, to=st.just(("https://a.test",)), prefix=st.just("/"), tls_verify=st.booleans())
+    route = st.one_of(plain, changing, trusting, unsafe)
     pattern = st.builds(lambda route: replace(route, prefix=None, regex=r"^/v\d'\"", strip_prefix=False), route)
     return Config(
         name=draw(st.sampled_from(["shop", "Other.1"])),
@@ -162,6 +173,7 @@ def root(tmp_path: Path) -> Path:
     root = tmp_path / "shop"
     for folder in ("web", "über uns/api", "environment/bin"):
         (root / folder).mkdir(parents=True)
+    (root / "web" / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
     return root
 
 

@@ -50,6 +50,10 @@ def problems(loaded: Load) -> Fail:
 
 WEB = '[services.web]\ncommand = "npm run dev"\nport = 5173\n'
 API = '[services.api]\ncommand = "uvicorn app:app"\nport = 8000\n'
+ROUTE = f"{WEB}[[routes]]\nprefix = '/'\nto = 'web'\n"
+AUTO = ROUTE.replace("5173", "'auto'")
+FOLDER = "[services.web]\nstatic = 'dist'\n[[routes]]\nprefix = '/'\nto = 'web'\n"
+STAGING = "[[routes]]\nprefix = '/'\nto = 'https://staging.example.test/v2/'\n"
 
 SITE = "[services.site]\nstatic = 'dist'\n"
 
@@ -292,8 +296,9 @@ WRONG: list[tuple[str, int, str, str]] = [
     ),
     ("[services.web]\nstatic = 'dist'\nready = {}", 3, "services.web.ready", "this one has static"),
     ("[services.web]\nurl = 'http://a:1'\nwatch = []", 3, "services.web.watch", "this one has url"),
-    ("[services.web]\nurl = 'a:1'", 2, "services.web.url", "expected a URL without a path"),
-    ("[services.web]\nurl = 'http://a:1/x'", 2, "services.web.url", "expected a URL without a path"),
+    ("[services.web]\nurl = 'a:1'", 2, "services.web.url", "expected a URL such as"),
+    ("[services.web]\nurl = 'http://a:1/x?y'", 2, "services.web.url", "expected a URL such as"),
+    ("[services.web]\nurl = 'https://a/ü'", 2, "services.web.url", "expected a URL such as"),
     ("[services.web]\nurl = 'http://a:65536'", 2, "services.web.url", "expected a URL"),
     ("[services.web]\nurl = 'http://u@a'", 2, "services.web.url", "expected a URL"),
     (f"{WEB}{API.replace('8000', '5173')}", 6, "services.api.port", "5173 is the port of web already"),
@@ -371,9 +376,7 @@ WRONG: list[tuple[str, int, str, str]] = [
     (f"{WEB}instances = 2\n[services.x]\ncommand = 'x'\nport = 5174", 7, "services.x.port", "of web already"),
     ("[services.x]\ncommand = 'x'\nport = 65535\ninstances = 2", 3, "services.x.port", "would get ports up to 65536"),
     (f"routes = []\n{WEB}start = 'on-demand'", 5, "services.web.start", "no route leads to web"),
-    ("[services.web]\nurl = 'https://a'", 2, "services.web.url", "not yet supported"),
     ("[services.web]\nurl = 'http://a'\nready = { http = '/' }", 3, "services.web.ready", "not yet supported"),
-    ("[[routes]]\nprefix = '/'\nto = 'https://a'", 3, "routes[0].to", "not yet supported"),
     # Several upstreams, probes and limits.
     (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'web']", 6, "routes[0].to", "web stands there twice"),
     (f"{WEB}[[routes]]\nprefix = '/'\nto = ['web', 'http://a/', 'http://a']", 6, "routes[0].to", "stands there twice"),
@@ -412,20 +415,19 @@ WRONG: list[tuple[str, int, str, str]] = [
     (f"{SITE}probe = {{}}", 3, "services.site.probe", "this one has static"),
     (f"{SITE}max_requests.in_flight = 1", 3, "services.site.max_requests", "this one has static"),
     ("[services.x]\nurl = 'http://a'\nbalance = 'sticky'", 3, "services.x.balance", "this one has url"),
-    (
-        f"{WEB}[[routes]]\nprefix = '/'\nto = 'web'\ntimeout_seconds = 1",
-        7,
-        "routes[0].timeout_seconds",
-        "not yet",
-    ),
-    (
-        f"{WEB}[[routes]]\nprefix = '/'\nto = 'web'\nrewrite_origin = true",
-        7,
-        "routes[0].rewrite_origin",
-        "not yet",
-    ),
-    (f"{WEB}[[routes]]\nprefix = '/'\nto = 'web'\ntls_verify = false", 7, "routes[0].tls_verify", "not yet"),
-    (f"{WEB}[[routes]]\nprefix = '/'\nto = 'web'\ntls_ca = 'ca.pem'", 7, "routes[0].tls_ca", "not yet"),
+    # What a route changes.
+    (f"{ROUTE}timeout_seconds = -1", 7, "routes[0].timeout_seconds", "a number of seconds, 0 or more"),
+    (f"{ROUTE}set_method = 'get'", 7, "routes[0].set_method", "a method in capitals"),
+    (f"{ROUTE}set_method = 'HEAD'", 7, "routes[0].set_method", "other than HEAD and CONNECT"),
+    (f"{ROUTE}set_query = {{ a = 1 }}", 7, "routes[0].set_query.a", "parameters with texts as values"),
+    (f"{ROUTE}set_body = 1", 7, "routes[0].set_body", "expected a text"),
+    (f"{ROUTE}tls_verify = false", 7, "routes[0].tls_verify", "web has no certificate"),
+    (f"{STAGING}tls_ca = 'devproxy.toml'", 4, "routes[0].tls_ca", "holds no certificate"),
+    (f"{STAGING}tls_ca = 'nowhere.pem'", 4, "routes[0].tls_ca", "nowhere.pem cannot be read: No such file"),
+    (f"{STAGING}tls_verify = 'no'", 4, "routes[0].tls_verify", "true or false"),
+    (f"{AUTO}rewrite_origin = true", 7, "routes[0].rewrite_origin", "give web a fixed port"),
+    (f"{FOLDER}set_method = 'POST'", 6, "routes[0].set_method", "web is a folder"),
+    (f"{FOLDER}response_headers = {{ remove = ['X'] }}", 6, "routes[0].response_headers", "web is a folder"),
     ("[reload]\ninject = 'always'", 2, "reload.inject", "not yet supported"),
     ("[capture]\nbodies = true", 2, "capture.bodies", "not yet supported: true"),
     ("[capture]\nframes = true", 2, "capture.frames", "not yet supported"),
@@ -440,6 +442,37 @@ def test_what_is_wrong_is_told_with_file_line_and_key(
     [problem] = problems(text)
     assert problem.startswith(f"devproxy.toml:{line}: {key}: ")
     assert part in problem
+
+
+def test_a_route_to_another_server_has_its_keys(tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("-----BEGIN CERTIFICATE-----")
+    (tmp_path / "devproxy.toml").write_text(
+        f"{STAGING}tls_ca = 'ca.pem'\nrewrite_origin = true\ntimeout_seconds = 1.5\n"
+        "set_method = 'POST'\nset_query = { page = '1', q = '' }\nset_body = ''\n"
+    )
+    config = load(tmp_path)
+    assert config is not None
+    [route] = config.routes
+    assert route.to == ("https://staging.example.test/v2",)
+    assert route.tls_ca == str(tmp_path / "ca.pem")
+    assert (route.rewrite_origin, route.timeout_seconds) == (True, 1.5)
+    assert (route.set_method, route.set_query, route.set_body) == ("POST", {"page": "1", "q": ""}, "")
+
+
+def test_the_defaults_may_be_spelled_out_wherever_a_route_leads(tmp_path: Path) -> None:
+    defaults = "timeout_seconds = 0\ntls_verify = true\ntls_ca = ''\nrewrite_origin = false\n"
+    (tmp_path / "devproxy.toml").write_text(FOLDER + defaults)
+    config = load(tmp_path)
+    assert config is not None
+    assert config.routes == (Route(prefix="/", to=("web",)),)
+
+
+def test_a_regex_may_have_javascripts_named_groups(tmp_path: Path) -> None:
+    pattern = r"^/(?<area>api|auth)/(?<!x)(?<=y)\(?<z"
+    (tmp_path / "devproxy.toml").write_text(f"{WEB}[[routes]]\nregex = '{pattern}'\nto = 'web'\n")
+    config = load(tmp_path)
+    assert config is not None
+    assert config.routes[0].regex == r"^/(?P<area>api|auth)/(?<!x)(?<=y)\(?<z"
 
 
 def test_all_problems_are_told_at_once_in_the_order_of_the_file(problems: Fail) -> None:

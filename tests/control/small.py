@@ -12,7 +12,7 @@ import httpx
 import uvicorn
 from fastapi import FastAPI
 
-from devproxy.config.model import Logs
+from devproxy.config.model import Logs, Route
 from devproxy.control.access import Keys
 from devproxy.control.models import (
     Environment,
@@ -27,16 +27,20 @@ from devproxy.control.models import (
 )
 from devproxy.errors import ConfigError, UsageError
 from devproxy.events import Event, StateChanged, rfc3339
+from devproxy.hosts import AllowedHosts
 from devproxy.hub.topic import Topic
 from devproxy.logs.log import Log
 from devproxy.processes import environment
 from devproxy.processes.environment import Value
 from devproxy.processes.terminal import Terminal
+from devproxy.proxy.routes import RouteTable
 from devproxy.session.environments import describe
+from devproxy.session.routing import all_routes, chosen_route
 
 BOOT = "b00t"
 PORT = 4400
 ORIGIN = f"http://localhost:{PORT}"
+ROUTES = RouteTable((Route(to=("web",), prefix="/"), Route(to=("api",), prefix="/api", strip_prefix=True)))
 
 
 USAGE = Usage(2, 12.4, 0.25, 182 * 2**20, [Listening("127.0.0.1", 8000, 12)])
@@ -80,8 +84,14 @@ class SmallSession:
     def plan(self) -> dict[str, Any]:
         return {"services": [], "routes": []}
 
-    def routes(self, url: str | None) -> dict[str, Any]:
-        return {"routes": [{"prefix": "/", "to": ["web"]}], "match": url}
+    def routes(self, url: str | None, *, method: str, accept: str) -> dict[str, Any]:
+        if url is None:
+            return all_routes(ROUTES, self._where)
+        return chosen_route(ROUTES, self._where, AllowedHosts(), url=url, port=4400, method=method, accept=accept)
+
+    def _where(self, to: str) -> tuple[str | None, str | None]:
+        found = next(service for service in self.status().services if service.name == to)
+        return found.state, found.url
 
     def metrics(self) -> dict[str, float]:
         return {"log_lines_total": self.log.topic.last}

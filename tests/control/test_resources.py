@@ -102,8 +102,20 @@ def test_secrets_are_shown_to_who_asks_for_them() -> None:
 
 
 def test_routes_pass_the_question_on() -> None:
-    answer = ask(SmallSession(), "GET", "routes", params={"url": "/api/x?y=1"}).json()
-    assert answer["match"] == "/api/x?y=1"
+    params = {"url": "/api/x?y=1", "method": "PUT", "accept": "text/html"}
+    answer = ask(SmallSession(), "GET", "routes", params=params).json()
+    assert answer["match"]["to"] == "api"
+    assert answer["upstream"] == {"method": "PUT", "target": "/x?y=1", "url": "http://127.0.0.1:8000/x?y=1"}
+
+
+def test_all_routes_are_told_with_their_states() -> None:
+    answer = ask(SmallSession(), "GET", "routes").json()
+    assert [(route["prefix"], route["state"]) for route in answer["routes"]] == [("/api", "ready"), ("/", "ready")]
+
+
+def test_a_url_that_is_none_is_a_400() -> None:
+    answer = ask(SmallSession(), "GET", "routes", params={"url": "nonsense"})
+    assert (answer.status_code, answer.json()["exit_code"]) == (400, 2)
 
 
 def test_a_ticket_comes_with_the_address_that_uses_it() -> None:

@@ -132,10 +132,10 @@ def test_two_in_one_folder_that_want_the_same_port_get_two(proxy: Start, serve: 
     [
         ["http://"],
         ["ftp://localhost:21"],
-        ["https://localhost:8443"],
         ["localhost:0"],
         ["localhost:99999"],
-        ["localhost:8000/path"],
+        ["localhost:8000/path?query"],
+        ["https://user@localhost:8000"],
         ["localhost:8000?query"],
         ["localhost:8000", "--route", "/api"],
         ["localhost:8000", "--route", "api=localhost:8001"],

@@ -1,10 +1,12 @@
 """Which route a request takes."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from devproxy.config.model import Route
+from devproxy.config.model import Route, Service
 from devproxy.proxy.head import RequestHead, parse_request
 from devproxy.proxy.routes import CompiledRoute, RouteTable, under
 
@@ -62,6 +64,63 @@ def test_a_route_for_an_accept_takes_only_what_asks_for_it() -> None:
     assert taken(TABLE, asked("/feed", "Accept: text/html, application/xml;q=0.9\r\n")).to == "feed"
     assert taken(TABLE, asked("/feed", "Accept: text/html\r\n")).to == "web"
     assert taken(TABLE, asked("/feed")).to == "web"
+
+
+@pytest.mark.parametrize(
+    ("accept", "to"),
+    [
+        ("text/html", "page"), ("TEXT/HTML;q=0.9", "page"), ("application/json, text/html", "page"), ("application/json,text/html ;level=1,*/*", "page"),
+        ("*/*", "api"), ("text/html;q=0", "api"), ("text/html;q=0.000, */*", "api"), ("text/html;q=0.001", "page"), ("text/htmlx", "api"), ("xtext/html", "api"),
+        ("application/json;q=0, text/html", "page"), ("text/html;level=1;q=0", "api"), ("", "api"),
+    ],
+)  # fmt: skip
+def test_a_page_and_an_api_on_one_path_are_told_apart_by_what_is_accepted(accept: str, to: str) -> None:
+    table = RouteTable((Route(to=("api",), prefix="/users"), Route(to=("page",), prefix="/", accept="text/html")))
+    assert taken(table, asked("/users", f"Accept: {accept}\r\n")).to == to
+
+
+@pytest.mark.parametrize(
+    ("regex", "taken_paths", "others"),
+    [
+        # As they stand in the proxy tables of Vite (a key that begins with ^) and of CRA's setupProxy.
+        ("^/api/.*", ["/api/", "/api/x?y"], ["/api", "/x/api/"]),
+        (r"^/(api|auth)(/|$)", ["/api", "/auth/x", "/auth?a"], ["/apis", "/authx"]),
+        (r"^\/api\/v[0-9]+\/(?!internal)", ["/api/v2/users"], ["/api/v2/internal", "/api/vx/"]),
+        (r".*\.json$", ["/data/a.json", "/a.json?v=1"], ["/a.jsonp", "/x?a.json"]),
+        (r"^/(?!(src|@vite|node_modules)(/|$)).+\..+", ["/logo.svg"], ["/src/a.ts", "/@vite/client.js"]),
+        (r"^/[\w-]+/graphql\b", ["/shop-1/graphql", "/a/graphql/x"], ["/a/graphqlx"]),
+    ],
+)
+def test_regex_keys_of_other_tools_mean_what_they_mean_there(
+    regex: str, taken_paths: list[str], others: list[str]
+) -> None:
+    table = RouteTable((Route(to=("web",), prefix="/"), Route(to=("api",), regex=regex)))
+    assert [taken(table, asked(path)).to for path in taken_paths] == ["api"] * len(taken_paths)
+    assert [taken(table, asked(path)).to for path in others] == ["web"] * len(others)
+
+
+def test_regexes_are_asked_in_the_order_of_the_file() -> None:
+    table = RouteTable((Route(to=("first",), regex="^/a"), Route(to=("second",), regex="^/a/b")))
+    assert taken(table, asked("/a/b")).to == "first"
+
+
+def test_a_websockets_path_is_routed_as_any_other() -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\n"
+    assert taken(TABLE, asked("/api/v1/live?x", upgrade)).to == "deep"
+
+
+def test_the_path_of_a_services_url_stands_in_front_of_every_path() -> None:
+    mail = Service("mail", "backend", Path("/shop"), url="http://localhost:9000/v2")
+    table = RouteTable((Route(to=("mail",), prefix="/mail", strip_prefix=True),), (mail,))
+    assert taken(table, asked("/mail/a")).target(b"/mail/a?b") == b"/v2/a?b"
+
+
+def test_a_service_that_runs_here_is_itself_at_its_port_for_rewrite_origin() -> None:
+    web = Service("web", "frontend", Path("/shop"), command="x", port=5173)
+    table = RouteTable((Route(to=("web",), prefix="/", rewrite_origin=True),), (web,))
+    rules = table.routes[0].rules
+    assert rules is not None and rules.request is not None
+    assert rules.request.set == {"Host": "localhost:5173"}
 
 
 def test_vites_hmr_socket_goes_to_the_pages_server_whatever_its_path() -> None:

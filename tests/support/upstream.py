@@ -1,6 +1,7 @@
 """A raw upstream: answers with the bytes a test gives it, and remembers the bytes it got."""
 
 import asyncio
+import ssl
 from collections.abc import Awaitable, Callable
 
 Handler = Callable[["Conversation"], Awaitable[None]]
@@ -26,19 +27,25 @@ class Conversation:
 
 
 class RawUpstream:
-    """Listens on a loopback port (0: one that is free); `handler` speaks on each connection, which then closes."""
+    """Listens on a loopback port (0: one that is free); `handler` speaks on each connection, which then closes.
 
-    def __init__(self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0) -> None:
+    tls: what it speaks TLS by.
+    """
+
+    def __init__(
+        self, handler: Handler, *, host: str = "127.0.0.1", port: int = 0, tls: ssl.SSLContext | None = None
+    ) -> None:
         self._handler = handler
         self._host = host
         self._port = port
+        self._tls = tls
         self._server: asyncio.Server
         self._tasks: set[asyncio.Task[None]] = set()
         self.connections = 0
         self.ended = 0
 
     async def __aenter__(self) -> "RawUpstream":
-        self._server = await asyncio.start_server(self._accept, self._host, self._port, limit=2**20)
+        self._server = await asyncio.start_server(self._accept, self._host, self._port, limit=2**20, ssl=self._tls)
         return self
 
     async def __aexit__(self, *_: object) -> None:
