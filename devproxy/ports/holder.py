@@ -149,7 +149,8 @@ def project_of(folder: Path | None, known_roots: Collection[Path] = ()) -> Path 
 
 
 def _is_project(folder: Path) -> bool:
-    if os.path.lexists(folder / ".git") or (folder / CONFIG).is_file():  # .git of a worktree is a file
+    # Not Path.is_file, which raises in a folder that we may not enter. The .git of a worktree is a file.
+    if os.path.lexists(folder / ".git") or os.path.isfile(folder / CONFIG):  # noqa: PTH113
         return True
     try:
         return TABLE_IN_PYPROJECT in (folder / "pyproject.toml").read_text(encoding="utf-8", errors="replace")

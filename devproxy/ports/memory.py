@@ -49,7 +49,7 @@ class Memory:
         for file in self._state.parent.glob(f"*/{FILE}"):
             if file.parent != self._state:
                 for root, ports in _read(file).items():
-                    if Path(root).is_dir():
+                    if os.path.isdir(root):  # noqa: PTH112 (raises nothing)
                         found |= set(ports.values())
         return frozenset(found)
 

@@ -1,6 +1,7 @@
 """Which devproxy sessions run now, and for which roots. By connecting, for a crash leaves every file behind."""
 
 import json
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,7 +29,7 @@ def _running(state_home: Path, ending: str) -> Iterator[LiveSession]:
         except (OSError, ValueError, KeyError, TypeError):
             continue  # torn, or of another version: then it is judged by what else is known
         if _answers(address):
-            known = root if Path(root).is_dir() else ""  # `devproxy proxy` has none
+            known = root if os.path.isdir(root) else ""  # noqa: PTH112 (raises nothing). `devproxy proxy` has none
             yield LiveSession(pid, known, is_this_root=file.parent.name.endswith(ending))
 
 

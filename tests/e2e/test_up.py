@@ -34,8 +34,7 @@ def journal(root: Path) -> list[str]:
 
 
 def printed_pid(session: RunningDevproxy) -> int:
-    found = re.search(r"grandchild (\d+) is here", session.wait_for("is here"))
-    assert found
+    found = until(lambda: re.search(r"grandchild (\d+) is here", session.output))
     return int(found[1])
 
 

@@ -80,7 +80,8 @@ def test_it_is_recognised_also_by_who_may_not_look_into_it(
     assert done.returncode == 3
     assert f"pid {process.pid}  " in done.stdout
     assert "it holds the port for a container or a virtual machine" in done.stderr
-    assert f"{port}  {process.pid}" in nobody.devproxy("ports").stdout
+    ports = nobody.devproxy("ports")
+    assert f"{port}  {process.pid}" in ports.stdout, ports.stderr
     assert process.poll() is None
 
 

@@ -86,3 +86,12 @@ def test_a_normal_users_list_has_its_own_ports_and_counts_the_others(nobody: Oth
             one["port"]: one for one in json.loads(nobody.devproxy("ports", "--json", "--all").stdout)["ports"]
         }
         assert everything[others]["whose"] == {"kind": "user", "name": psutil.Process().username(), "root": ""}
+
+
+def test_a_process_in_a_folder_that_nobody_may_enter_any_more_is_shown_as_well(nobody: OtherUser) -> None:
+    port = free_port()
+    shut = "import os\nos.makedirs('shut/in', exist_ok=True)\nos.chdir('shut/in')\nos.chmod('..', 0)\n"
+    with listening(nobody, shut + IPV4, port) as process:
+        done = nobody.devproxy("ports")
+        assert done.returncode == 0, done.stderr
+        assert f"{port}  {process.pid}" in done.stdout
