@@ -62,8 +62,7 @@ def test_its_children_are_on_record_while_they_run(tmp_path: Path, devproxy: Sta
 def test_a_sigkill_leaves_nothing_running_not_even_daemons(tmp_path: Path, devproxy: Start) -> None:
     write_config(tmp_path, API + '[services.daemon]\nkind = "worker"\ncommand = "{python} parent.py apart"\n')
     session = devproxy(tmp_path).wait_ready()
-    found = re.search(r"grandchild (\d+) is here", session.wait_for("is here\n") and session.wait_for("grandchild"))
-    assert found
+    found = until(lambda: re.search(r"grandchild (\d+) is here", session.output))
     family = [*session.descendants(), psutil.Process(int(found[1]))]
     session.send(signal.SIGKILL)
     session.process.wait(20)
