@@ -100,9 +100,6 @@ class _Side(asyncio.Protocol):
         self._peer = peer
         self.ended = False  # this side sends no more
 
-    def data_received(self, data: bytes) -> None:
-        self._peer.write(data)
-
     def eof_received(self) -> bool:
         self.ended = True
         if self._peer.is_closing():
@@ -126,10 +123,11 @@ class _Side(asyncio.Protocol):
 
 
 class _FromClient(_Side):
-    __slots__ = ("_lost",)
+    __slots__ = ("_lost", "data_received")
 
     def __init__(self, upstream: asyncio.Transport, lost: Callable[[], None]) -> None:
         super().__init__(upstream)
+        self.data_received = upstream.write  # type: ignore[method-assign]  # nothing of ours runs for a message
         self._lost = lost
 
     def connection_lost(self, exc: Exception | None) -> None:
