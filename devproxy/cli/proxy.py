@@ -74,8 +74,13 @@ def config_of(
         names[prefix] = name if name not in names.values() else f"{name}-{len(names)}"
     services = [Service(names[prefix], "backend", here, url=target) for prefix, target in targets.items()]
     found: list[Route] = [
-        Route(to=(names[prefix],), prefix=prefix, rewrite_origin=rewrite_origin, tls_verify=not insecure)
-        for prefix in targets
+        Route(
+            to=(names[prefix],),
+            prefix=prefix,
+            rewrite_origin=rewrite_origin,
+            tls_verify=not (insecure and url.startswith("https:")),
+        )
+        for prefix, url in targets.items()
     ]
     return Config("proxy", here, port=port or DEFAULT_PORT, services=tuple(services), routes=tuple(found))
 

@@ -97,7 +97,8 @@ class RuledExchange(Exchange):
             return
         self._limit = None
         if self._connection is not None:
-            self.fail(504, f"{self._upstream.name} sent nothing for {seconds:g} s, the route's timeout_seconds")
+            reason = f"{self._upstream.name} sent nothing for {seconds:g} s, the route's `timeout_seconds`."
+            self.fail(504, reason, "If it needs more time, raise that, or leave it out.")
 
 
 class BalancedRuledExchange(RuledExchange, BalancedExchange):

@@ -100,8 +100,7 @@ class Backends:
 
     def member(self, name: str) -> Member | None:
         """What is known of an upstream; None: nothing but its service's state."""
-        # A service that each route judges in its own way (proxy.routes.upstream_of) is known by the first of them.
-        return next((member for member in self._members.values() if member.name.partition(" (")[0] == name), None)
+        return next((member for member in self._members.values() if member.name == name), None)
 
     async def close(self) -> None:
         """End the connections to all upstreams, and what is no longer used."""
@@ -147,8 +146,8 @@ class Backends:
         match recipe:
             case ("folder", Path() as root, str() as prefix, bool() as inject):
                 return Mount(partial(_static_app, root, prefix, inject, self._content))
-            case ("url", str() as url, Trust() as trust, _):
-                return _fixed_upstream(name, url, trust)
+            case ("url", str() as url, Trust() as trust, str() as to):
+                return _fixed_upstream(to, url, trust)
         return Upstream(name, needed=partial(self._needed, name), doubted=partial(self._doubted, name))
 
 
@@ -160,7 +159,7 @@ def _recipes(config: Config) -> dict[str, Recipe]:
         if declared.static is not None:
             found[declared.name] = ("folder", declared.static, prefix_of(declared.name, config), inject)
         elif declared.url is not None:
-            found[declared.name] = ("url", declared.url, Trust(), None)
+            found[declared.name] = ("url", declared.url, Trust(), declared.name)
         else:
             found[declared.name] = ("child", None, None, None)
     urls = {declared.name: declared.url for declared in config.services if declared.url is not None}
@@ -168,7 +167,7 @@ def _recipes(config: Config) -> dict[str, Recipe]:
         for to in route.to:
             if url := to if "://" in to else urls.get(to):
                 trust = Trust(route.tls_verify, route.tls_ca)
-                found.setdefault(upstream_of(route, to), ("url", url, trust, None))
+                found.setdefault(upstream_of(route, to), ("url", url, trust, to))
     return found
 
 

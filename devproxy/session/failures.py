@@ -23,7 +23,6 @@ def outage_of(session: "Session", name: str, failure: "Failure") -> "Outage":
         return Outage(failure.status, "devproxy is stopping", hint="Start it again: `devproxy up`.", service=name)
     service = _spokesman(session, name)
     if service is None:
-        name = name.partition(" (")[0]  # how its certificate is judged (proxy.routes.upstream_of) is no part of it
         url = next((declared.url for declared in session.config.services if declared.name == name), None)
         return outages.describe(failure, service=name, life=None, port=None, url=url or name)
     own = service.spec.name

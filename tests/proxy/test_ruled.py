@@ -94,7 +94,7 @@ def test_an_upstream_that_says_nothing_is_a_504_that_names_the_setting() -> None
     for method in ("GET", "POST"):
         [answer], connections = run(answers(says_nothing, silent(), post(b"body", method=method)))
         assert status_of(answer) == 504
-        assert b"api sent nothing for 0.1 s, the route's timeout_seconds" in answer
+        assert b"api sent nothing for 0.1 s, the route's `timeout_seconds`." in answer
         assert connections == 1
 
 

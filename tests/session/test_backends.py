@@ -7,6 +7,9 @@ import pytest
 
 from devproxy.config.model import Config, Reload, Route, Service
 from devproxy.errors import DevproxyError
+from devproxy.proxy.balance import Balanced
+from devproxy.proxy.routes import backend_of
+from devproxy.proxy.tls import TlsUpstream
 from devproxy.proxy.upstream import Upstream
 from devproxy.session.backends import Backends
 from tests.support import run
@@ -84,3 +87,26 @@ def test_a_refused_config_changes_nothing() -> None:
     with pytest.raises(DevproxyError, match="has no host"):
         backends.adopt(config(routes=(Route(to=("http://:1",), prefix="/"),)))
     assert backends.by_name == had
+
+
+def test_an_upstream_that_routes_trust_differently_has_one_name_and_is_watched_as_they_trust_it() -> None:
+    url = "https://localhost:9443/v2"
+    staging = Service("staging", "backend", Path("/shop"), url=url)
+    strict, lax = (Route(to=("staging",), prefix=f"/{verify}", tls_verify=verify) for verify in (True, False))
+    backends = Backends(config(staging, routes=(lax,)), str, print)
+    found = backends.by_name["staging (tls_verify = false)"]
+    assert isinstance(found, TlsUpstream) and found.name == "staging"
+    watched = backends.member("staging")
+    assert watched is not None and watched.upstream is found
+    backends.adopt(config(staging, routes=(lax, strict)))
+    assert backends.by_name["staging (tls_verify = false)"] is found
+    assert backends.by_name["staging"] is not found
+
+
+def test_a_group_of_tls_upstreams_is_made_of_those_that_its_route_trusts() -> None:
+    route = Route(to=("https://localhost:1", "https://localhost:2"), prefix="/", tls_verify=False)
+    backends = Backends(config(routes=(route,)), str, print)
+    group = backends.by_name[backend_of(route)]
+    assert isinstance(group, Balanced)
+    assert all(isinstance(member.upstream, TlsUpstream) for member in group.members)
+    assert [member.name for member in group.members] == list(route.to)
