@@ -118,8 +118,9 @@ def upstream_words(one: dict[str, Any]) -> str:
     if one["answer"]:
         latency = f" in {one['latency_ms']:.1f} ms" if one["healthy"] and one["latency_ms"] is not None else ""
         parts.append(f"{one['answer']}{latency}")
-    parts.append(f"{one['requests']} request{'' if one['requests'] == 1 else 's'}, {one['in_flight']} in flight")
-    return "; ".join(parts)
+    if one["requests"] is not None:
+        parts.append(f"{one['requests']} request{'' if one['requests'] == 1 else 's'}, {one['in_flight']} in flight")
+    return "; ".join(parts) or "nothing came back yet"
 
 
 def group_words(name: str, services: list[dict[str, Any]]) -> str:

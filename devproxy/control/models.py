@@ -80,8 +80,8 @@ class UpstreamStatus:
     probe: str | None = None  # "HEAD /health every 2 s"
     answer: str | None = None
     latency_ms: float | None = None  # until its probe is answered, smoothed
-    requests: int = 0  # so many it was given so far
-    in_flight: int = 0
+    requests: int | None = None  # so many it was given so far; None: they are not counted
+    in_flight: int | None = None
     failures: int = 0
     ejected_for: float | None = None
 

@@ -1,7 +1,8 @@
 """Several upstreams behind one name, and the requests that are given to them.
 
-What is known of an upstream is kept in a `Member`; `choice.py` decides by it who gets a request. An exchange that finds
-its upstream refusing or gone goes on to another, by the rules that hold for sending again (exchange.py).
+How an upstream does is its `Standing`; as a `Member` of a group it has requests. `choice.py` decides by both who gets
+the next one. An exchange that finds its upstream refusing or gone goes on to another, by the rules that hold for
+sending again (exchange.py).
 """
 
 import asyncio
@@ -20,68 +21,29 @@ from devproxy.proxy.upstream import Upstream, UpstreamConnection
 COOKIE_PREFIX: Final = "devproxy_sticky_"
 
 
-class Member:
-    """An upstream as those see it that choose: its load, its failures, and what its probe says.
+class Standing:
+    """How an upstream does, for all who share it: what its probe says, and whether it fails requests.
 
     Args: probe: what it is asked; None: nobody asks, and its state alone says whether it is well; host: what it is
-    asked as, None: as its address; limit: how many requests it gets.
+    asked as, None: as its address.
     """
 
-    def __init__(
-        self,
-        upstream: Upstream,
-        *,
-        probe: Probe | None = None,
-        host: str | None = None,
-        limit: MaxRequests | None = None,
-    ) -> None:
+    def __init__(self, upstream: Upstream, *, probe: Probe | None = None, host: str | None = None) -> None:
         self.upstream = upstream
         self.name = upstream.name
         self.probe = probe
         self.host = host
-        self.limit = limit or MaxRequests()
-        self.mark = sha256(self.name.encode()).hexdigest()[:8]  # in a cookie
-        self.requests = 0
-        self.in_flight = 0
         self.ejection = Ejection()
         self.is_well: bool | None
         self.answer: str | None
         self.latency: float | None
         self.forget()
-        per_second = self.limit.per_second
-        self._bucket = Bucket(per_second, per_second) if per_second is not None else None
 
     def forget(self) -> None:
         """It has gone, and who comes next is another."""
         self.ejection = Ejection()
         self.is_well = True if self.probe is None else None
         self.answer = self.latency = None
-
-    def candidate(self, turn: int, now: float) -> Candidate:
-        """What there is to know for a choice. Args: turn: its last one in the group that chooses."""
-        is_full = self.limit.in_flight is not None and self.in_flight >= self.limit.in_flight
-        if self._bucket is not None and not is_full:
-            is_full = not self._bucket.has_token(now)
-        return Candidate(
-            self.mark,
-            turn,
-            self.is_well,
-            now < self.ejection.until,
-            self.latency,
-            is_full,
-            self.limit.over == "refuse",
-        )
-
-    def begin(self, now: float) -> None:
-        """It is given a request."""
-        self.requests += 1
-        self.in_flight += 1
-        if self._bucket is not None:
-            self._bucket = self._bucket.taken(now)
-
-    def end(self) -> None:
-        """That request is over."""
-        self.in_flight -= 1
 
     def failed(self, now: float) -> None:
         """It refused a connection, or ended one without an answer."""
@@ -98,6 +60,41 @@ class Member:
         self.is_well, self.answer = is_well, answer
         if latency is not None:
             self.latency = smoothed(self.latency, latency)
+
+
+class Member:
+    """An upstream in a group: how it does, and the requests that it has. Args: limit: how many it gets."""
+
+    def __init__(self, standing: Standing, *, limit: MaxRequests | None = None) -> None:
+        self.standing = standing
+        self.upstream = standing.upstream
+        self.name = standing.name
+        self.mark = sha256(self.name.encode()).hexdigest()[:8]  # in a cookie
+        self.limit = limit or MaxRequests()
+        self.requests = 0
+        self.in_flight = 0
+        per_second = self.limit.per_second
+        self._bucket = Bucket(per_second, per_second) if per_second is not None else None
+
+    def candidate(self, turn: int, now: float) -> Candidate:
+        """What there is to know for a choice. Args: turn: its last one in the group that chooses."""
+        is_full = self.limit.in_flight is not None and self.in_flight >= self.limit.in_flight
+        if self._bucket is not None and not is_full:
+            is_full = not self._bucket.has_token(now)
+        standing, is_strict = self.standing, self.limit.over == "refuse"
+        is_ejected = now < standing.ejection.until
+        return Candidate(self.mark, turn, standing.is_well, is_ejected, standing.latency, is_full, is_strict)
+
+    def begin(self, now: float) -> None:
+        """It is given a request."""
+        self.requests += 1
+        self.in_flight += 1
+        if self._bucket is not None:
+            self._bucket = self._bucket.taken(now)
+
+    def end(self) -> None:
+        """That request is over."""
+        self.in_flight -= 1
 
 
 class Balanced(Upstream):
@@ -133,7 +130,7 @@ class Balanced(Upstream):
         """A member has changed."""
         for member in self.members:
             if member.upstream.state != "ready":
-                member.forget()
+                member.standing.forget()
         state = joint_state(member.upstream.state for member in self.members)
         if state != self.state:
             self.become(state)
@@ -242,13 +239,13 @@ class BalancedExchange(Exchange):
 
     def _note_answer(self, response: ResponseHead) -> None:
         if self._member is not None:
-            self._member.answered()
+            self._member.standing.answered()
         if self._cookie:
             response.lines = [*response.lines, b"Set-Cookie: " + self._cookie]
 
     def _note_failure(self) -> None:
         if self._member is not None:
-            self._member.failed(asyncio.get_running_loop().time())
+            self._member.standing.failed(asyncio.get_running_loop().time())
             self._tried = (*self._tried, self._member)
 
     def _give_back(self) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, cast
 
 from devproxy.config.model import Probe
-from devproxy.proxy.balance import Member
+from devproxy.proxy.balance import Standing
 from devproxy.proxy.head import ResponseHead
 from devproxy.proxy.upstream import Address, Upstream, UpstreamConnection
 
@@ -35,58 +35,58 @@ class Outcome:
 
 
 class Probing:
-    """Asks the members that it was given; `run` is its task, which ends all that they do.
+    """Asks the upstreams that it was given; `run` is its task, which ends all that they do.
 
-    Args: told: hears of each member that is found to be ill, and of each that is well again.
+    Args: told: hears of each that is found not to be well, and of each that is well again.
     """
 
-    def __init__(self, told: Callable[[Member], None]) -> None:
+    def __init__(self, told: Callable[[Standing], None]) -> None:
         self._told = told
-        self._members: frozenset[Member] = frozenset()
+        self._asked: frozenset[Standing] = frozenset()
         self._adopted = asyncio.Event()
 
-    def adopt(self, members: Iterable[Member]) -> None:
+    def adopt(self, standings: Iterable[Standing]) -> None:
         """Ask these from now on, and no others."""
-        self._members = frozenset(member for member in members if member.probe is not None)
+        self._asked = frozenset(standing for standing in standings if standing.probe is not None)
         self._adopted.set()
 
     async def run(self) -> None:
         """Ask until cancelled."""
-        asking: dict[Member, asyncio.Task[None]] = {}
+        asking: dict[Standing, asyncio.Task[None]] = {}
         async with asyncio.TaskGroup() as tasks:
             while True:
-                for member in asking.keys() - self._members:
-                    asking.pop(member).cancel()
-                for member in self._members - asking.keys():
-                    asking[member] = tasks.create_task(self._ask(member))
+                for standing in asking.keys() - self._asked:
+                    asking.pop(standing).cancel()
+                for standing in self._asked - asking.keys():
+                    asking[standing] = tasks.create_task(self._ask(standing))
                 self._adopted.clear()
                 await self._adopted.wait()
 
-    async def _ask(self, member: Member) -> None:
-        assert member.probe is not None
+    async def _ask(self, standing: Standing) -> None:
+        assert standing.probe is not None
         change = _Change()
-        member.upstream.wait(change)
+        standing.upstream.wait(change)
         try:
             while True:
                 change.event.clear()
                 pause = None
-                if member.upstream.state == "ready":
-                    outcome = await ask(member.upstream, member.probe, host=member.host)
+                if standing.upstream.state == "ready":
+                    outcome = await ask(standing.upstream, standing.probe, host=standing.host)
                     if not change.event.is_set():  # else it is another by now
-                        self._take(member, outcome)
-                    is_there = not member.probe.path and outcome.is_well
-                    pause = CONNECTED_SECONDS if is_there else member.probe.interval_seconds
+                        self._take(standing, outcome)
+                    is_there = not standing.probe.path and outcome.is_well
+                    pause = CONNECTED_SECONDS if is_there else standing.probe.interval_seconds
                 with suppress(TimeoutError):
                     async with asyncio.timeout(pause):
                         await change.event.wait()
         finally:
-            member.upstream.leave(change)
+            standing.upstream.leave(change)
 
-    def _take(self, member: Member, outcome: Outcome) -> None:
-        before = member.is_well
-        member.probed(is_well=outcome.is_well, answer=outcome.answer, latency=outcome.latency)
+    def _take(self, standing: Standing, outcome: Outcome) -> None:
+        before = standing.is_well
+        standing.probed(is_well=outcome.is_well, answer=outcome.answer, latency=outcome.latency)
         if outcome.is_well != (before is not False):
-            self._told(member)
+            self._told(standing)
 
 
 class _Change:
@@ -150,6 +150,7 @@ class _Question:
     """One request, of whose answer the status is all that counts: what a connection takes for an exchange."""
 
     is_stream = False
+    is_replayable = True
 
     def __init__(self, status: "asyncio.Future[int]") -> None:
         self.status = status

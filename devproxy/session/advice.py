@@ -28,6 +28,11 @@ def advise_used(port: int, *, is_there: bool) -> list[Advice]:
     return [end, Advice("then have devproxy start it", "devproxy reload")]
 
 
+def advise_elsewhere(url: str | None) -> list[Advice]:
+    """What to do about a service that is not ours to run, and does not answer."""
+    return [Advice(f"devproxy does not start it: see that it runs, and at {url}", "")]
+
+
 def _steps(
     name: str, life: Life, declared: Service, waits_for: Sequence[str], listens: Sequence[Listening]
 ) -> Iterator[Advice]:

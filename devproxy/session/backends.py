@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 from devproxy.config.model import Config
 from devproxy.gateway.gateway import Backend
 from devproxy.gateway.mount import Mount
-from devproxy.proxy.balance import Balanced, Member
+from devproxy.proxy.balance import Balanced, Member, Standing
 from devproxy.proxy.health import Probing
 from devproxy.proxy.hold import OVER
 from devproxy.proxy.routes import upstream_of
 from devproxy.proxy.tls import TlsUpstream, Trust
 from devproxy.proxy.upstream import Upstream
 from devproxy.proxy.url import parse_url
-from devproxy.session.groups import Group, Part, groups_of, watched
+from devproxy.session.groups import Asked, Group, Part, asked_in, groups_of
 
 if TYPE_CHECKING:
     from devproxy.gateway.asgi import Application
@@ -40,13 +40,14 @@ class Backends:
         content: Callable[[], str],
         needed: Callable[[str], None],
         doubted: Callable[[str], None] = lambda name: None,
-        told: Callable[[Member], None] = lambda member: None,
+        told: Callable[[Standing], None] = lambda standing: None,
     ) -> None:
         self._content = content
         self._needed = needed
         self._doubted = doubted
         self._probing = Probing(told)
         self._own: dict[str, tuple[Recipe, Backend]] = {}  # each service's (or instance's), and each URL's
+        self._standings: dict[Asked, Standing] = {}
         self._members: dict[Part, Member] = {}
         self._groups: dict[str, tuple[Group, Balanced]] = {}
         self._retired: list[Backend] = []
@@ -61,17 +62,19 @@ class Backends:
         """
         own = {name: self._own_of(name, recipe) for name, recipe in _recipes(config).items()}
         groups = groups_of(config)
-        parts = [*watched(config), *(part for group in groups.values() for part in group.parts)]
-        members = {part: self._member_of(part, own[part.name][1]) for part in parts}
+        asked = asked_in(config, groups.values())
+        standings = {one: self._standing_of(one, own[one.name][1]) for one in asked}
+        parts = dict.fromkeys(part for group in groups.values() for part in group.parts)
+        members = {part: self._member_of(part, standings[part.asked]) for part in parts}
         made = {key: self._group_of(key, group, members, config) for key, group in groups.items()}
         before = (*self._groups.values(), *self._own.values())
-        self._own, self._members, self._groups = own, members, made
+        self._own, self._standings, self._members, self._groups = own, standings, members, made
         self.by_name = {name: backend for name, (_, backend) in (*own.items(), *made.items())}
         used = {id(backend) for _, backend in (*made.values(), *own.values())}
         for _, backend in before:
             if id(backend) not in used:
                 self._retire(backend)
-        self._probing.adopt(members.values())
+        self._probing.adopt(standings.values())
 
     async def run(self) -> None:
         """Probe them, until cancelled."""
@@ -98,8 +101,12 @@ class Backends:
         """The upstreams of the group of that name."""
         return [member.name for group in self.groups if group.name == name for member in group.members]
 
+    def standing(self, name: str) -> Standing | None:
+        """How an upstream does; None: nothing is known but its service's state."""
+        return next((one for one in self._standings.values() if one.name == name), None)
+
     def member(self, name: str) -> Member | None:
-        """What is known of an upstream; None: nothing but its service's state."""
+        """An upstream of that name in a group; None: it is in none."""
         return next((member for member in self._members.values() if member.name == name), None)
 
     async def close(self) -> None:
@@ -122,12 +129,16 @@ class Backends:
         known = self._own.get(name)
         return known if known is not None and known[0] == recipe else (recipe, self._make(name, recipe))
 
-    def _member_of(self, part: Part, upstream: Backend) -> Member:
+    def _standing_of(self, asked: Asked, upstream: Backend) -> Standing:
         assert isinstance(upstream, Upstream)  # a folder is in no group
-        known = self._members.get(part)
+        known = self._standings.get(asked)
         if known is not None and known.upstream is upstream:
             return known
-        return Member(upstream, probe=part.probe, host=part.host, limit=part.limit)
+        return Standing(upstream, probe=asked.probe, host=asked.host)
+
+    def _member_of(self, part: Part, standing: Standing) -> Member:
+        known = self._members.get(part)
+        return known if known is not None and known.standing is standing else Member(standing, limit=part.limit)
 
     def _group_of(
         self, key: str, group: Group, members: Mapping[Part, Member], config: Config

@@ -1,20 +1,28 @@
 """Which upstreams share a name, and how each is probed and limited: worked out from the config. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from urllib.parse import urlsplit
 
 from devproxy.config.model import Balance, Config, MaxRequests, Probe, Route, Service
 from devproxy.proxy.health import CONNECT
 from devproxy.proxy.routes import backend_of, upstream_of
+from devproxy.proxy.url import parse_url
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """An upstream in a group: its name, what it is asked, as which host (None: its address), and its limit."""
+class Asked:
+    """An upstream and what it is asked (None: nothing), as which host (None: its address)."""
 
     name: str
     probe: Probe | None = None
     host: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """An upstream in a group, and how many requests it gets there."""
+
+    asked: Asked
     limit: MaxRequests | None = None
 
 
@@ -34,44 +42,50 @@ def groups_of(config: Config) -> dict[str, Group]:
         instances = [service for service in config.services if service.group == name]
         first = instances[0]
         if len(instances) > 1 or first.probe is not None or first.max_requests is not None:
-            parts = tuple(_of_service(service, None) for service in instances)
-            found[name] = _group(name, first.balance, parts)
+            probe = _usual_probe(first.balance)
+            found[name] = Group(name, first.balance, tuple(_of_service(one, one.name, probe) for one in instances))
     for route in config.routes:
         if (key := backend_of(route)) != upstream_of(route, route.to[0]):
             parts = tuple(part for to in route.to for part in _parts(to, route, config))
-            found[key] = _group(", ".join(route.to), route.balance, parts)
+            found[key] = Group(", ".join(route.to), route.balance, parts)
     return found
 
 
-def watched(config: Config) -> list[Part]:
-    """The services that are not ours to run: each is looked at, whether it is in a group or not, as its routes do."""
-    parts = []
+def asked_in(config: Config, groups: Iterable[Group]) -> list[Asked]:
+    """All upstreams that somebody wants to know of: those in groups, and each service that is not ours to run, as its
+    routes lead to it."""
+    asked = dict.fromkeys(part.asked for group in groups for part in group.parts)
+    known = {one.name for one in asked}
     for service in config.services:
         if service.url is not None:
-            part = _of_service(service, None)
+            one = _of_service(service, service.name, None).asked
             names = [upstream_of(route, service.name) for route in config.routes if service.name in route.to]
-            parts += [replace(part, name=name) for name in dict.fromkeys(names or [part.name])]
-    return parts
+            asked |= dict.fromkeys(replace(one, name=name) for name in names or [one.name] if name not in known)
+    return list(asked)
 
 
-def _group(name: str, balance: Balance, parts: tuple[Part, ...]) -> Group:
-    if balance == "least-latency":
-        parts = tuple(replace(part, probe=Probe()) if part.probe in (None, CONNECT) else part for part in parts)
-    return Group(name, balance, parts)
+def _usual_probe(balance: Balance) -> Probe | None:
+    """What is asked where nobody says: who is to be measured has to be asked."""
+    return Probe() if balance == "least-latency" else None
 
 
 def _parts(to: str, route: Route, config: Config) -> list[Part]:
+    probe = route.probe or _usual_probe(route.balance)
     services = [service for service in config.services if service.group == to]
-    if services:
-        return [_of_service(service, route) for service in services]
-    return [Part(upstream_of(route, to), route.probe or CONNECT, urlsplit(to).netloc, route.max_requests)]
+    if not services:
+        return [Part(_at(to, upstream_of(route, to), probe), route.max_requests)]
+    names = [upstream_of(route, one.name) if one.url is not None else one.name for one in services]
+    return [_of_service(one, name, probe, route.max_requests) for one, name in zip(services, names, strict=True)]
 
 
-def _of_service(service: Service, route: Route | None) -> Part:
-    """A service's own words count; where it says nothing, the route's."""
-    probe = service.probe or (route.probe if route is not None else None)
-    limit = service.max_requests or (route.max_requests if route is not None else None)
-    name = upstream_of(route, service.name) if route is not None else service.name
-    if service.url is None:
-        return Part(name, probe, None, limit)
-    return Part(name, probe or CONNECT, urlsplit(service.url).netloc, limit)
+def _of_service(service: Service, name: str, probe: Probe | None, limit: MaxRequests | None = None) -> Part:
+    """Args: probe, limit: those that count where the service says nothing."""
+    probe = service.probe or probe
+    asked = _at(service.url, name, probe) if service.url is not None else Asked(name, probe)
+    return Part(asked, service.max_requests or limit)
+
+
+def _at(text: str, name: str, probe: Probe | None) -> Asked:
+    """What is asked of a URL, below its own path."""
+    url = parse_url(text)
+    return Asked(name, replace(probe, path=url.base + probe.path) if probe is not None else CONNECT, url.authority)

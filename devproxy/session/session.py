@@ -32,7 +32,7 @@ from devproxy.processes.reaper import Reaper
 from devproxy.processes.service import Service
 from devproxy.processes.supervisor import RESTING, Supervisor
 from devproxy.processes.surroundings import Surroundings
-from devproxy.proxy.balance import Member
+from devproxy.proxy.balance import Standing
 from devproxy.proxy.routes import RouteTable
 from devproxy.session import words
 from devproxy.session.backends import Backends
@@ -347,7 +347,7 @@ class Session:
         """A service that is ready has refused a connection, or ended one."""
         self.supervisor.services[name].health.doubt()
 
-    def _told(self, upstream: Member) -> None:
+    def _told(self, upstream: Standing) -> None:
         """An upstream is found not to be well, or well again."""
         self.log.say(*words.health_words(upstream.name, upstream.answer or "", is_well=bool(upstream.is_well)))
 

@@ -1,7 +1,8 @@
 """Upstreams as the control API shows them: what their probes say, and what came of their requests."""
 
+from devproxy.config.model import Probe
 from devproxy.control.models import BalancedStatus, UpstreamStatus
-from devproxy.proxy.balance import Balanced, Member
+from devproxy.proxy.balance import Balanced, Member, Standing
 
 
 def balanced_status(group: Balanced, now: float) -> BalancedStatus:
@@ -11,29 +12,27 @@ def balanced_status(group: Balanced, now: float) -> BalancedStatus:
         balance=group.balance,
         state=group.state,
         refused=group.refused,
-        upstreams=[upstream_status(member, now) for member in group.members],
+        upstreams=[upstream_status(member.standing, member, now) for member in group.members],
     )
 
 
-def upstream_status(member: Member, now: float) -> UpstreamStatus:
-    left = member.ejection.until - now
+def upstream_status(standing: Standing, member: Member | None, now: float) -> UpstreamStatus:
+    """Args: member: what it is in a group, if it is in one."""
+    left = standing.ejection.until - now
     return UpstreamStatus(
-        name=member.name,
-        state=member.upstream.state,
-        healthy=member.is_well if member.probe is not None else None,
-        probe=probe_words(member),
-        answer=member.answer,
-        latency_ms=round(member.latency * 1000, 3) if member.latency is not None else None,
-        requests=member.requests,
-        in_flight=member.in_flight,
-        failures=member.ejection.failures,
+        name=standing.name,
+        state=standing.upstream.state,
+        healthy=standing.is_well if standing.probe is not None else None,
+        probe=probe_words(standing.probe) if standing.probe is not None else None,
+        answer=standing.answer,
+        latency_ms=round(standing.latency * 1000, 3) if standing.latency is not None else None,
+        requests=member.requests if member is not None else None,
+        in_flight=member.in_flight if member is not None else None,
+        failures=standing.ejection.failures,
         ejected_for=round(left, 3) if left > 0 else None,
     )
 
 
-def probe_words(member: Member) -> str | None:
-    """What it is asked; None: nothing."""
-    probe = member.probe
-    if probe is None:
-        return None
+def probe_words(probe: Probe) -> str:
+    """What is asked."""
     return f"{probe.method} {probe.path} every {probe.interval_seconds:g} s" if probe.path else "a connection"

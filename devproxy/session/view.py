@@ -133,7 +133,7 @@ class SessionView:
         if (used := session.used.get(declared.name)) is not None:
             is_there = used.port in listening_ports()
             state, message = ("ready" if is_there else "failing"), used_words(used.port, is_there=is_there)
-        elif (upstream := session.backends.member(declared.name)) is not None and upstream.is_well is False:
+        elif (upstream := session.backends.standing(declared.name)) is not None and upstream.is_well is False:
             state, message = "failing", upstream.answer
         since = rfc3339(session.started)
         return ServiceStatus(
@@ -190,7 +190,7 @@ class SessionView:
         if found:
             best = min(found, key=lambda one: BEST_FIRST.index(one.state))
             return best.state, best.url
-        upstream = self._session.backends.member(to)
+        upstream = self._session.backends.standing(to)
         return (None if upstream is None or upstream.is_well is None else WELL[upstream.is_well]), None
 
     def metrics(self) -> dict[str, float]:

@@ -16,7 +16,7 @@ from devproxy.events import rfc3339
 from devproxy.logs.tracebacks import last_traceback
 from devproxy.processes.lifecycle import PortReleased, RestartAsked, RetryDue, Saved
 from devproxy.processes.service import Service
-from devproxy.session.advice import advise, advise_used
+from devproxy.session.advice import advise, advise_elsewhere, advise_used
 from devproxy.session.upstreams import upstream_status
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ async def explain(session: "Session", name: str) -> Explanation:
     before, after = await _look(session, [name] if service is not None else [], WHY_SECONDS)
     source = await asyncio.to_thread(source_of, session.config, name)
     status = session.view.service(declared)  # as it is now
-    used, upstream = usage(before, after, name), session.backends.member(name)
+    used, backends, now = usage(before, after, name), session.backends, asyncio.get_running_loop().time()
+    standing = backends.standing(name)
     story = Explanation(
         replace(status, usage=used),
         command=list(declared.command) if isinstance(declared.command, tuple) else declared.command,
@@ -102,12 +103,12 @@ async def explain(session: "Session", name: str) -> Explanation:
         source=source,
         reasons=_reasons(session.plan, name) if session.config.source is None else [],
         declared_port=declared.port,
-        upstream=upstream_status(upstream, asyncio.get_running_loop().time()) if upstream is not None else None,
+        upstream=upstream_status(standing, backends.member(name), now) if standing is not None else None,
     )
     if (taken := session.used.get(name)) is not None:
         return replace(story, advice=advise_used(taken.port, is_there=status.state == "ready"))
     if service is None:
-        return story
+        return replace(story, advice=advise_elsewhere(declared.url)) if status.state == "failing" else story
     return replace(
         story,
         processes=_processes(before, after, name),

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import pytest
 
-from devproxy.config.model import Balance, MaxRequests, Probe
-from devproxy.proxy.balance import Balanced, Member
+from devproxy.config.model import Balance, Hold, MaxRequests, Probe
+from devproxy.proxy.balance import Balanced, Member, Standing
 from devproxy.proxy.upstream import Upstream
 from tests.support import auntil, free_port, run
 from tests.support.gateway import RunningGateway, body_of, ready, running_gateway, status_of
@@ -37,14 +37,17 @@ async def group(
     *,
     balance: Balance = "round-robin",
     probe: Probe | None = None,
+    hold: Hold | None = None,
 ) -> AsyncIterator[Group]:
     async with AsyncExitStack() as stack:
         answers = [b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d" % number for number in range(1, count + 1)]
         servers = [await stack.enter_async_context(RawUpstream(answering(answer))) for answer in answers]
         members = [ready(f"api.{number}", server.address) for number, server in enumerate(servers, 1)]
-        whole = Balanced("api", [Member(member, probe=probe) for member in members], balance=balance, needed=needed)
+        whole = Balanced(
+            "api", [Member(Standing(member, probe=probe)) for member in members], balance=balance, needed=needed
+        )
         backends = {"api": whole, **{member.name: member for member in members}}
-        front = await stack.enter_async_context(running_gateway(backends))
+        front = await stack.enter_async_context(running_gateway(backends, hold=hold))
         yield Group(front, whole, members, servers)
 
 
@@ -136,12 +139,12 @@ def test_requests_go_to_the_one_that_answers_its_probe_soonest() -> None:
     async def main() -> None:
         async with group(3, balance="least-latency", probe=Probe()) as api:
             for member, latency in zip(api.whole.members, (0.2, 0.001, 0.1), strict=True):
-                member.probed(is_well=True, answer="", latency=latency)
+                member.standing.probed(is_well=True, answer="", latency=latency)
             assert await api.asked(3) == "222"
-            api.whole.members[1].probed(is_well=False, answer="", latency=None)
+            api.whole.members[1].standing.probed(is_well=False, answer="", latency=None)
             assert await api.asked(3) == "333"
             for _ in range(9):
-                api.whole.members[2].probed(is_well=True, answer="", latency=0.9)
+                api.whole.members[2].standing.probed(is_well=True, answer="", latency=0.9)
             assert await api.asked(3) == "111"
 
     run(main())
@@ -150,10 +153,10 @@ def test_requests_go_to_the_one_that_answers_its_probe_soonest() -> None:
 def test_who_is_found_to_be_ill_gets_no_requests_while_another_is_well_and_all_of_them_when_none_is() -> None:
     async def main() -> None:
         async with group(2, probe=Probe()) as api:
-            api.whole.members[0].probed(is_well=False, answer="", latency=None)
-            api.whole.members[1].probed(is_well=True, answer="", latency=0.1)
+            api.whole.members[0].standing.probed(is_well=False, answer="", latency=None)
+            api.whole.members[1].standing.probed(is_well=True, answer="", latency=0.1)
             assert await api.asked(4) == "2222"
-            api.whole.members[1].probed(is_well=False, answer="", latency=None)
+            api.whole.members[1].standing.probed(is_well=False, answer="", latency=None)
             assert sorted(await api.asked(4)) == ["1", "1", "2", "2"]
 
     run(main())
@@ -211,7 +214,7 @@ def test_the_client_of_one_that_is_gone_stays_with_another() -> None:
 
 
 def test_two_groups_and_two_projects_have_cookies_of_their_own() -> None:
-    members = [Member(ready("a")), Member(ready("b"))]
+    members = [Member(Standing(ready("a"))), Member(Standing(ready("b")))]
     names = [("api", "/shop"), ("web", "/shop"), ("api", "/other")]
     assert len({Balanced(name, members, cookie=root).cookie for name, root in names}) == 3
 
@@ -232,7 +235,9 @@ async def slow(limit: MaxRequests, count: int = 1) -> AsyncIterator[tuple[Runnin
 
     async with AsyncExitStack() as stack:
         servers = [await stack.enter_async_context(RawUpstream(handler)) for _ in range(count)]
-        whole = Balanced("api", [Member(ready(f"api.{one.port}", one.address), limit=limit) for one in servers])
+        whole = Balanced(
+            "api", [Member(Standing(ready(f"api.{one.port}", one.address)), limit=limit) for one in servers]
+        )
         yield await stack.enter_async_context(running_gateway({"api": whole})), whole, may_answer
 
 
@@ -302,11 +307,11 @@ def test_who_refuses_is_left_out_for_a_while_and_then_tried_again() -> None:
             first, address = api.whole.members[0], api.members[0].addresses
             api.members[0].addresses = (("127.0.0.1", free_port()),)
             assert await api.asked(2) == "22"
-            assert first.ejection.failures == 1
+            assert first.standing.ejection.failures == 1
             assert first.requests == 1
             api.members[0].addresses = address
             await auntil(lambda: answered_by(api, "1"))
-            assert first.ejection.failures == 0
+            assert first.standing.ejection.failures == 0
 
     run(main())
 
@@ -330,7 +335,7 @@ def test_a_request_whose_upstream_ends_without_an_answer_goes_to_another_if_it_m
             answer = await api.front.talk(api.front.request(method=method, fields="Content-Length: 0\r\n"))
             assert status_of(answer) == expected
             assert (len(heads), api.servers[1].connections) == (1, int(expected == 200))
-            assert api.whole.members[0].ejection.failures == 1
+            assert api.whole.members[0].standing.ejection.failures == 1
             assert [member.in_flight for member in api.whole.members] == [0, 0]
 
     run(main())
@@ -358,7 +363,7 @@ def test_when_all_refuse_a_request_waits_for_the_first_that_comes_back() -> None
             for member in api.members:
                 member.addresses = (("127.0.0.1", free_port()),)
             asking = asyncio.create_task(api.asked(1))
-            await auntil(lambda: all(member.ejection.failures for member in api.whole.members))
+            await auntil(lambda: all(member.standing.ejection.failures for member in api.whole.members))
             api.members[1].addresses = address
             assert await asking == "2"
             assert [member.in_flight for member in api.whole.members] == [0, 0]
@@ -386,5 +391,44 @@ def test_a_websocket_is_with_one_of_them_and_counts_until_it_is_accepted() -> No
             assert await reader.readexactly(5) == b"hello"
             assert [member.in_flight for member in api.whole.members] == [0, 0]
             writer.close()
+
+    run(main())
+
+
+def test_who_has_failed_a_request_is_not_asked_for_it_again_though_it_is_the_quickest() -> None:
+    async def main() -> None:
+        async with group(2, balance="least-latency", probe=Probe(), hold=Hold(refused_seconds=0)) as api:
+            api.members[0].addresses = (("127.0.0.1", free_port()),)
+            for member, latency in zip(api.whole.members, (0.001, 0.1), strict=True):
+                member.standing.probed(is_well=False, answer="", latency=latency)
+            assert await api.asked(1) == "2"
+
+    run(main())
+
+
+def test_one_that_has_restarted_is_no_longer_left_out() -> None:
+    async def main() -> None:
+        async with group(2) as api:
+            api.whole.members[0].standing.failed(asyncio.get_running_loop().time() + 1000)
+            assert await api.asked(2) == "22"
+            api.members[0].become("restarting")
+            api.members[0].become("ready")
+            assert "1" in await api.asked(2)
+
+    run(main())
+
+
+def test_the_end_of_a_connection_that_was_kept_is_no_failure() -> None:
+    async def answering_once(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n1")
+        await conversation.head()
+
+    async def main() -> None:
+        async with group(1) as api, RawUpstream(answering_once) as other:
+            api.members[0].addresses = (other.address,)
+            assert await api.asked(2) == "11"
+            assert other.connections == 2
+            assert api.whole.members[0].standing.ejection.failures == 0
 
     run(main())

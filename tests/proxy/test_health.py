@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 
 from devproxy.config.model import Probe
-from devproxy.proxy.balance import Member
+from devproxy.proxy.balance import Standing
 from devproxy.proxy.health import CONNECT, Probing, ask
 from devproxy.proxy.upstream import Upstream
 from tests.support import auntil, free_port, run
@@ -20,10 +20,10 @@ UP, DOWN = b"HTTP/1.1 204 No Content\r\n\r\n", b"HTTP/1.1 503 Service Unavailabl
 
 
 @asynccontextmanager
-async def probing(*members: Member, told: Callable[[Member], None] = lambda _: None) -> AsyncIterator[Probing]:
+async def probing(*standings: Standing, told: Callable[[Standing], None] = lambda _: None) -> AsyncIterator[Probing]:
     """Probes these until the block ends."""
     probing = Probing(told)
-    probing.adopt(members)
+    probing.adopt(standings)
     task = asyncio.create_task(probing.run())
     try:
         yield probing
@@ -51,13 +51,13 @@ def test_it_is_asked_at_once_and_how_long_that_took_is_known(method: str) -> Non
         says = Answering(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n" + (b"hello" if method == "GET" else b""))
         async with RawUpstream(says) as server:
             probe = Probe(path="/health?deep", method=method, interval_seconds=1000, timeout_seconds=20)
-            member = Member(ready("api", server.address), probe=probe, host="api.test")
-            assert member.is_well is None
-            async with probing(member):
-                await auntil(lambda: member.is_well)
+            standing = Standing(ready("api", server.address), probe=probe, host="api.test")
+            assert standing.is_well is None
+            async with probing(standing):
+                await auntil(lambda: standing.is_well)
             assert says.heads[0].startswith(f"{method} /health?deep HTTP/1.1\r\nHost: api.test\r\n".encode())
-            assert member.latency is not None
-            assert member.answer == f"{method} /health?deep answered 200"
+            assert standing.latency is not None
+            assert standing.answer == f"{method} /health?deep answered 200"
 
     run(main())
 
@@ -131,8 +131,8 @@ def test_each_change_is_told_once_and_being_well_from_the_beginning_is_none() ->
     async def main() -> None:
         says = Answering(UP)
         async with RawUpstream(says) as server:
-            member = Member(ready("api", server.address), probe=HEALTH)
-            async with probing(member, told=lambda one: told.append((one.name, one.is_well))):
+            standing = Standing(ready("api", server.address), probe=HEALTH)
+            async with probing(standing, told=lambda one: told.append((one.name, one.is_well))):
                 for answer, expected in ((UP, []), (DOWN, [False]), (UP, [False, True]), (DOWN, [False, True, False])):
                     says.answer, asked = answer, len(says.heads)
                     await auntil(lambda: len(says.heads) > asked + 3)  # noqa: B023
@@ -145,30 +145,57 @@ def test_one_that_is_well_again_is_left_out_no_longer() -> None:
     async def main() -> None:
         says = Answering(DOWN)
         async with RawUpstream(says) as server:
-            member = Member(ready("api", server.address), probe=HEALTH)
-            async with probing(member):
-                await auntil(lambda: member.is_well is False)
-                member.failed(asyncio.get_running_loop().time() + 1000)
+            standing = Standing(ready("api", server.address), probe=HEALTH)
+            async with probing(standing):
+                await auntil(lambda: standing.is_well is False)
+                standing.failed(asyncio.get_running_loop().time() + 1000)
                 says.answer = UP
-                await auntil(lambda: member.is_well)
-                assert not member.candidate(0, asyncio.get_running_loop().time()).is_out
+                await auntil(lambda: standing.is_well)
+                assert not standing.ejection.failures
 
     run(main())
 
 
 def test_one_that_does_not_run_is_not_asked_and_each_new_one_is_asked_at_once() -> None:
     async def main() -> None:
-        says = Answering(UP)
-        async with RawUpstream(says) as server:
-            upstream = Upstream("api", state="starting", addresses=(server.address,))
-            member = Member(upstream, probe=ONCE)
-            async with probing(member):
-                await asyncio.sleep(0)
+        states: list[str] = []
+        upstream = Upstream("api", state="starting")
+
+        async def handler(conversation: Conversation) -> None:
+            states.append(upstream.state)
+            await Answering(UP)(conversation)
+
+        async with RawUpstream(handler) as server:
+            upstream.addresses = (server.address,)
+            async with probing(Standing(upstream, probe=Probe(interval_seconds=1000, timeout_seconds=20))):
                 for generation in (1, 2):
-                    assert len(says.heads) == generation - 1
+                    await asyncio.sleep(0)
                     upstream.become("ready")
-                    await auntil(lambda: len(says.heads) == generation)  # noqa: B023
+                    await auntil(lambda: len(states) >= generation)  # noqa: B023
                     upstream.become("restarting")
+            assert states == ["ready", "ready"]
+
+    run(main())
+
+
+def test_what_one_that_has_gone_meanwhile_answers_says_nothing_of_the_next() -> None:
+    async def main() -> None:
+        may_answer, asked = asyncio.Event(), asyncio.Event()
+
+        async def handler(conversation: Conversation) -> None:
+            await conversation.head()
+            asked.set()
+            await may_answer.wait()
+            await conversation.send(UP)
+
+        async with RawUpstream(handler) as server:
+            standing = Standing(ready("api", server.address), probe=ONCE)
+            async with probing(standing):
+                await asked.wait()
+                standing.upstream.become("restarting")
+                may_answer.set()
+                await auntil(lambda: server.ended == 1)
+            assert standing.is_well is None
 
     run(main())
 
@@ -176,11 +203,14 @@ def test_one_that_does_not_run_is_not_asked_and_each_new_one_is_asked_at_once() 
 def test_who_is_no_longer_to_be_asked_is_not_and_who_is_new_is() -> None:
     async def main() -> None:
         async with RawUpstream(answering(UP)) as old, RawUpstream(answering(UP)) as new:
-            members = [Member(ready("old", old.address), probe=HEALTH), Member(ready("new", new.address), probe=HEALTH)]
-            async with probing(members[0]) as asking:
-                await auntil(lambda: members[0].is_well)
-                asking.adopt(members[1:])
-                await auntil(lambda: members[1].is_well)
+            standings = [
+                Standing(ready("old", old.address), probe=HEALTH),
+                Standing(ready("new", new.address), probe=HEALTH),
+            ]
+            async with probing(standings[0]) as asking:
+                await auntil(lambda: standings[0].is_well)
+                asking.adopt(standings[1:])
+                await auntil(lambda: standings[1].is_well)
                 asked = old.connections
                 await auntil(lambda: new.connections > 5)
                 assert old.connections <= asked + 1

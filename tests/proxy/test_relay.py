@@ -16,7 +16,7 @@ from websockets.frames import Frame, Opcode
 
 from devproxy.gateway.leaving import has_left
 from devproxy.proxy import relay
-from devproxy.proxy.balance import Balanced, Member
+from devproxy.proxy.balance import Balanced, Member, Standing
 from devproxy.proxy.hold import OVER
 from devproxy.proxy.relay import Relay
 from devproxy.proxy.upstream import Upstream
@@ -458,7 +458,7 @@ def test_one_instance_that_restarts_closes_its_own_websockets_only() -> None:
 
         async with RawUpstream(handler) as first, RawUpstream(handler) as second:
             members = ready("api#1", first.address), ready("api#2", second.address)
-            whole = Balanced("api", [Member(member) for member in members])
+            whole = Balanced("api", [Member(Standing(member)) for member in members])
             async with running_gateway({"api": whole, "1": members[0], "2": members[1]}) as front:
                 clients = [await front.open() for _ in members]
                 talks = []

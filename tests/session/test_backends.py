@@ -96,7 +96,7 @@ def test_an_upstream_that_routes_trust_differently_has_one_name_and_is_watched_a
     backends = Backends(config(staging, routes=(lax,)), str, print)
     found = backends.by_name["staging (tls_verify = false)"]
     assert isinstance(found, TlsUpstream) and found.name == "staging"
-    watched = backends.member("staging")
+    watched = backends.standing("staging")
     assert watched is not None and watched.upstream is found
     backends.adopt(config(staging, routes=(lax, strict)))
     assert backends.by_name["staging (tls_verify = false)"] is found
