@@ -181,6 +181,24 @@ def test_a_101_carries_its_fields_and_no_framing_of_a_body() -> None:
     with_upstream(handler, main)
 
 
+def test_a_connection_that_has_had_other_answers_may_become_a_websocket() -> None:
+    async def handler(conversation: Conversation) -> None:
+        while True:
+            head = await conversation.head()
+            await conversation.send(OK if b"/next" in head else SWITCHED)
+
+    async def main(front: RunningGateway, upstream: RawUpstream) -> None:
+        reader, writer = await front.open()
+        writer.write(GET + UPGRADE)
+        assert status_of(await reader.readuntil(b"\r\n\r\n")) == 200
+        assert await reader.readexactly(2) == b"ok"
+        assert status_of(await reader.readuntil(b"\r\n\r\n")) == 101
+        assert upstream.connections == 2  # a relay has one of its own
+        writer.close()
+
+    with_upstream(handler, main)
+
+
 def test_a_routes_edits_are_made_on_a_101_too() -> None:
     async def main() -> None:
         async with RawUpstream(answering(SWITCHED)) as upstream:
