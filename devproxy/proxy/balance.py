@@ -225,9 +225,9 @@ class BalancedExchange(Exchange):
         self._note_failure()
         super().upstream_malformed(reason)
 
-    def response_head(self, response: ResponseHead) -> ChunkedBody | None:
+    def response_head(self, response: ResponseHead, body: bytes = b"") -> ChunkedBody | None:
         self._note_answer(response)
-        return super().response_head(response)
+        return super().response_head(response, body)
 
     def switch(self, connection: UpstreamConnection, response: ResponseHead, rest: bytes) -> str:
         self._note_answer(response)

@@ -273,9 +273,9 @@ class Exchange:
         if not self.request.http10:
             self._client.transport.write(response_bytes(response, keep_alive=True, http10=False, framing=b""))
 
-    def response_head(self, response: ResponseHead) -> ChunkedBody | None:
-        """The final head: send it on. Returns a reader for the chunks if they must be taken out for an
-        HTTP/1.0 client, who does not know them."""
+    def response_head(self, response: ResponseHead, body: bytes = b"") -> ChunkedBody | None:
+        """The final head, and bytes of its body: send them on. Returns a reader for the chunks if they must be taken
+        out for an HTTP/1.0 client, who does not know them."""
         request = self.request
         self._end_wait()
         framing, reader = b"", None
@@ -294,9 +294,8 @@ class Exchange:
         if not self._body_done:
             self._keep_alive = False  # an early answer: the rest of the body is not wanted
         self.answering = True
-        self._client.transport.write(
-            response_bytes(response, keep_alive=self._keep_alive, http10=request.http10, framing=framing)
-        )
+        head = response_bytes(response, keep_alive=self._keep_alive, http10=request.http10, framing=framing)
+        self._client.transport.write(head + body if body else head)
         if response.noted.get(b"content-type", b"").startswith(b"text/event-stream"):
             self._streams_with = self._connection.upstream if self._connection is not None else self._upstream
             self._streams_with.streams.add(self)

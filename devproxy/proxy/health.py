@@ -160,7 +160,7 @@ class _Question:
 
     def interim(self, response: ResponseHead) -> None: ...
 
-    def response_head(self, response: ResponseHead) -> None:
+    def response_head(self, response: ResponseHead, body: bytes = b"") -> None:
         if not self.status.done():
             self.status.set_result(response.status)
 

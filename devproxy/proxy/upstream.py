@@ -7,7 +7,7 @@ happens in the loop's thread, and each state change wakes every request that is 
 import asyncio
 from collections.abc import Callable
 from functools import partial
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from devproxy.proxy.bulk import LONG, LongBody
 from devproxy.proxy.framing import BadChunk, ChunkedBody
@@ -218,6 +218,10 @@ class Upstream:
         self._sweep = loop.call_later(IDLE_SECONDS / 2, self._close_old) if self._idle else None
 
 
+SHORT: Final = 16 * 1024
+"""Up to how many bytes that came with an answer's head go to the client in one piece with it: a copy is cheaper than
+a second write. Beyond, it is not."""
+
 _HEAD, _LENGTH, _CHUNKED, _UNTIL_CLOSE = range(4)
 
 
@@ -368,11 +372,19 @@ class UpstreamConnection(asyncio.Protocol):
             self._chunk(exchange, rest)
         elif response.length is not None:
             self._state = _LENGTH
-            self._left = response.length
-            exchange.response_head(response)
-            if rest:
-                self._length(exchange, rest)
-            if self._left >= LONG:
+            self._left = response.length - len(rest)
+            if self._left < 0:
+                exchange.response_head(response, rest[: response.length])
+                self._finish(exchange, surplus=True)
+                return
+            if len(rest) <= SHORT:
+                exchange.response_head(response, rest)
+            else:
+                exchange.response_head(response)
+                exchange.client_write(rest)
+            if not self._left:
+                self._finish(exchange, surplus=False)
+            elif self._left >= LONG:
                 LongBody(self, self.transport, exchange.client_transport, self._left)
         else:
             self._state = _UNTIL_CLOSE
