@@ -277,7 +277,8 @@ class Exchange:
         """The final head, and bytes of its body: send them on. Returns a reader for the chunks if they must be taken
         out for an HTTP/1.0 client, who does not know them."""
         request = self.request
-        self._end_wait()
+        if self._timer is not None:
+            self._end_wait()
         framing, reader = b"", None
         if response.status == 204:
             pass  # RFC 9110 §8.6, RFC 9112 §6.1: neither length nor coding
@@ -334,7 +335,7 @@ class Exchange:
         Not after a HEAD: a server that sends the body nevertheless may still be sending it. Not while the
         upstream has yet to take the end of this request, either.
         """
-        if connection.closing or not self._body_done or self.request.method == b"HEAD":
+        if not self._body_done or self.request.method == b"HEAD" or connection.transport.is_closing():
             return False
         return not self.request.has_body or connection.transport.get_write_buffer_size() == 0
 
@@ -443,7 +444,8 @@ class Exchange:
 
     def _finish(self) -> None:
         self._over = True
-        self._end_wait()
+        if self._timer is not None:
+            self._end_wait()
         if self._streams_with is not None:
             self._streams_with.streams.discard(self)
 

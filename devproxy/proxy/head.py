@@ -92,12 +92,9 @@ class RequestHead:
     lines: list[bytes]
     length: int | None
     chunked: bool
+    has_body: bool
     keep_alive: bool
     upgrade: bytes
-
-    @property
-    def has_body(self) -> bool:
-        return self.chunked or bool(self.length)
 
     @property
     def fields(self) -> list[tuple[bytes, bytes]]:
@@ -161,7 +158,11 @@ def parse_request(head: bytes) -> RequestHead:
         raise BadHead("there is no Host field")
     if target[:1] != b"/":
         target, host = _other_form(method, target, host)
-    length, chunked = _request_framing(noted, http10)
+    length: int | None = None
+    chunked = False
+    if b"content-length" in noted or b"transfer-encoding" in noted:
+        length, chunked = _request_framing(noted, http10)
+    has_body = chunked or bool(length)
     keep_alive, upgrade = not http10, b""
     connection = noted.get(b"connection", b"")
     if connection == b"keep-alive":  # what browsers say each time
@@ -172,7 +173,7 @@ def parse_request(head: bytes) -> RequestHead:
         if b"upgrade" in tokens and not http10:
             upgrade = noted.get(b"upgrade", b"").lower()
         lines = _without(lines, tokens)
-    return RequestHead(method, target, http10, host, noted, lines, length, chunked, keep_alive, upgrade)
+    return RequestHead(method, target, http10, host, noted, lines, length, chunked, has_body, keep_alive, upgrade)
 
 
 def parse_response(head: bytes) -> ResponseHead:
@@ -182,10 +183,13 @@ def parse_response(head: bytes) -> ResponseHead:
     Source: RFC 9112 §4, §6.3.
     """
     line, *lines = _lines(head, 502)
-    match = _STATUS_LINE.fullmatch(line)
-    if match is None:
-        raise BadHead(f"not an HTTP/1.1 response head: {_excerpt(head)}", 502)
-    minor, status, reason = match.groups()
+    if line == b"HTTP/1.1 200 OK":  # most answers
+        minor, status, reason = b"1", b"200", b"OK"
+    else:
+        match = _STATUS_LINE.fullmatch(line)
+        if match is None:
+            raise BadHead(f"not an HTTP/1.1 response head: {_excerpt(head)}", 502)
+        minor, status, reason = match.groups()
     http10 = minor == b"0"
     noted, lines = _read(lines, _RESPONSE_LINES)
     length = _length(noted.get(b"content-length"))
