@@ -60,10 +60,10 @@ class RuledExchange(Exchange):
         self._active = self._loop.time()
         super().interim(response)
 
-    def response_head(self, response: ResponseHead) -> ChunkedBody | None:
+    def response_head(self, response: ResponseHead, body: bytes = b"") -> ChunkedBody | None:
         self._unwatch()
         self._rules.change_response(response, self._own)
-        return super().response_head(response)
+        return super().response_head(response, body)
 
     def switch(self, connection: UpstreamConnection, response: ResponseHead, rest: bytes) -> str:
         self._rules.change_response(response, self._own)
