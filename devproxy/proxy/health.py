@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, cast
 from devproxy.config.model import Probe
 from devproxy.proxy.balance import Standing
 from devproxy.proxy.head import ResponseHead
-from devproxy.proxy.upstream import Address, Upstream, UpstreamConnection
+from devproxy.proxy.upstream import Address, Hopeless, Upstream, UpstreamConnection
 
 if TYPE_CHECKING:
     from devproxy.proxy.exchange import Exchange
@@ -116,6 +116,8 @@ async def ask(upstream: Upstream, probe: Probe, *, host: str | None = None) -> O
             failure = f"no answer within {probe.timeout_seconds:g} s"
         except _NotHttp as error:
             failure = f"no HTTP: {error}"
+        except Hopeless as error:  # it is there
+            return Outcome(is_well=False, answer=what + error.reason)
         except ConnectionRefusedError:
             failure = "no connection: it refuses them"
         except OSError as error:

@@ -54,8 +54,9 @@ def test_a_certificate_of_the_named_authority_is_taken(certificates: Certificate
     assert (status_of(answer), body_of(answer)) == (200, b"ok")
 
 
-def test_a_servers_own_certificate_can_be_its_authority(certificates: Certificates) -> None:
-    answer, _ = asked(certificates, "own", Trust(ca=certificates.file("own")))
+@pytest.mark.parametrize("server", ["own", "signed"])
+def test_a_servers_own_certificate_can_be_its_authority(certificates: Certificates, server: str) -> None:
+    answer, _ = asked(certificates, server, Trust(ca=certificates.file(server)))
     assert status_of(answer) == 200
 
 
