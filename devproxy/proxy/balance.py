@@ -121,6 +121,7 @@ class Balanced(Upstream):
         self.refused = 0  # requests that nobody took
         self._turn = 0
         self._turns = dict.fromkeys(self.members, 0)
+        self._by_mark = {member.mark: member for member in self.members}
         self.cookie = f"{COOKIE_PREFIX}{sha256(f'{cookie} {name}'.encode()).hexdigest()[:8]}".encode()
         self._in_cookie = re.compile(rb"(?:^|[;,] *)%b=([0-9a-f]{8})" % re.escape(self.cookie))
         for member in self.members:
@@ -151,14 +152,15 @@ class Balanced(Upstream):
         """
         now = asyncio.get_running_loop().time()
         ready = [member for member in self.members if member.upstream.state == "ready"]
-        by_mark = {member.mark: member for member in ready if member not in tried} or {one.mark: one for one in ready}
-        candidates = [member.candidate(self._turns[member], now) for member in by_mark.values()]
+        if tried:
+            ready = [member for member in ready if member not in tried] or ready
+        candidates = [member.candidate(self._turns[member], now) for member in ready]
         wanted = self._wanted(request) if self.balance == "sticky" else None
         chosen = choose(self.balance, candidates, wanted)
         if chosen is None:
             self.refused += 1
             return None, b""
-        member = by_mark[chosen.name]
+        member = self._by_mark[chosen.name]
         self._turn += 1
         self._turns[member] = self._turn
         member.begin(now)
