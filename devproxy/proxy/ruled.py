@@ -45,7 +45,6 @@ class RuledExchange(Exchange):
         self._active = 0.0  # when the upstream last got or gave something
         if rules.replaces_body(changed):  # it goes out with the head; the client's own is read and forgotten
             self._body_done = not request.has_body
-            self._chunk_request = False
 
     def body(self, data: bytes) -> None:
         self._active = self._loop.time()

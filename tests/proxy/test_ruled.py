@@ -3,6 +3,8 @@
 import asyncio
 
 from devproxy.config.model import FieldEdits, Route
+from devproxy.proxy.balance import Balanced, Member, Standing
+from devproxy.proxy.routes import backend_of
 from devproxy.proxy.ruled import RuledExchange
 from tests.support import auntil, run
 from tests.support.gateway import RunningGateway, body_of, ready, running_gateway, status_of
@@ -275,3 +277,39 @@ def test_without_it_nothing_of_an_answer_is_rewritten() -> None:
     answer = b"HTTP/1.1 302 Found\r\nLocation: http://x.test/\r\nSet-Cookie: a=1; Domain=x.test; Secure\r\nContent-Length: 0\r\n\r\n"
     [got], _ = run(answers(answering(answer), Route(to=("api",), prefix="/"), post()))
     assert b"Location: http://x.test/\r\nSet-Cookie: a=1; Domain=x.test; Secure\r\n" in got
+
+
+def test_several_upstreams_are_asked_by_the_rules_as_one_is() -> None:
+    first, second = Recorded(), Recorded()
+    edits = FieldEdits(set={"X-Seen": "1"})
+    route = Route(to=("a", "b"), prefix="/", set_method="PUT", set_body="ours", response_headers=edits)
+
+    async def main() -> None:
+        async with RawUpstream(first) as one, RawUpstream(second) as two:
+            members = [Member(Standing(ready("a", one.address))), Member(Standing(ready("b", two.address)))]
+            group = Balanced("a, b", members, balance="sticky")
+            async with running_gateway({backend_of(route): group}, (route,)) as front:
+                for _ in range(2):
+                    answer = await front.talk(post(b"theirs"))
+                    assert status_of(answer) == 200
+                    assert b"X-Seen: 1\r\n" in answer and b"Set-Cookie: devproxy_sticky_" in answer
+            assert [member.in_flight for member in members] == [0, 0]
+
+    run(main())
+    assert [request[:4] + request[-4:] for request in (*first.requests, *second.requests)] == [b"PUT ours"] * 2
+
+
+def test_one_of_several_that_says_nothing_is_a_504_and_has_its_turn_behind_it() -> None:
+    async def says_nothing(conversation: Conversation) -> None:
+        await conversation.head()
+        await conversation.reader.read(-1)
+
+    async def main() -> None:
+        async with RawUpstream(says_nothing) as upstream:
+            member = Member(Standing(ready("a", upstream.address)))
+            async with running_gateway({"api": Balanced("a, b", [member])}, (silent(),)) as front:
+                answer = await front.talk(front.request())
+            assert status_of(answer) == 504 and b"a sent nothing for 0.1 s" in answer
+            assert member.in_flight == 0
+
+    run(main())

@@ -88,6 +88,14 @@ def test_with_rewrite_origin_the_upstream_is_asked_as_if_directly() -> None:
     assert "\r\nVia: 1.1 devproxy-shop\r\n" in said  # a loop is still found
 
 
+def test_with_rewrite_origin_a_websocket_comes_from_the_upstreams_own_origin() -> None:
+    upgrade = "Connection: Upgrade\r\nUpgrade: websocket\r\nOrigin: http://localhost:4400\r\n"
+    said = sent(to(rewrite_origin=True), fields=upgrade)
+    assert "\r\nHost: staging.example.test\r\n" in said
+    assert "\r\nOrigin: https://staging.example.test\r\n" in said
+    assert "\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n" in said
+
+
 def test_what_the_route_sets_itself_wins_over_rewrite_origin() -> None:
     edits = FieldEdits(set={"host": "other.test", "X-Forwarded-Host": "mine.test"}, remove=("Origin",))
     said = sent(to(rewrite_origin=True, request_headers=edits), fields="Origin: http://localhost:4400\r\n")

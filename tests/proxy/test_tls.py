@@ -336,3 +336,26 @@ def test_a_long_answer_arrives_byte_for_byte_at_whatever_pace_it_is_read(
                 writer.close()
 
     run(main())
+
+
+def test_a_long_upload_arrives_whole_and_its_connection_is_kept(certificates: Certificates) -> None:
+    body = random.Random(2).randbytes(8 * 2**20)
+    received: list[bytes] = []
+
+    async def take(conversation: Conversation) -> None:
+        while True:
+            head = await conversation.head()
+            length = int(head.lower().partition(b"content-length: ")[2].partition(b"\r\n")[0])
+            received.append(await conversation.reader.readexactly(length))
+            await conversation.send(OK)
+
+    async def main() -> None:
+        async with RawUpstream(take, tls=certificates.server("own")) as upstream:
+            async with before(upstream, Trust(verify=False)) as front:
+                for _ in range(2):
+                    request = front.request(method="POST", fields=f"Content-Length: {len(body)}\r\n", body=body)
+                    assert status_of(await front.talk(request)) == 200
+            assert upstream.connections == 1
+
+    run(main())
+    assert received == [body, body]
