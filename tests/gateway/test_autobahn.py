@@ -7,6 +7,7 @@ from tests.support.autobahn import QUICK, differences, echo_server, to_client, t
 from tests.support.gateway import ready, running_gateway
 
 
+@pytest.mark.timeout(200)  # 6 s on two busy cores
 @pytest.mark.parametrize("against", ["server", "client"])
 def test_every_quick_case_ends_through_the_gateway_as_it_does_without(against: str) -> None:
     async def main() -> None:
@@ -21,4 +22,4 @@ def test_every_quick_case_ends_through_the_gateway_as_it_does_without(against: s
                 assert len(direct) == 247 and sum(verdict.passed for verdict in direct.values()) > 200
                 assert differing == []
 
-    run(main())
+    run(main(), within=180)

@@ -36,6 +36,12 @@ on_both_loops = pytest.mark.parametrize("run", [run, asyncio.run], ids=["uvloop"
 """They differ in when a connection is closed whose two sides have ended."""
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is cut because this machine is slow."""
+    monkeypatch.setattr(relay, "GOODBYE_SECONDS", 60.0)
+
+
 @asynccontextmanager
 async def relayed(
     behind_request: bytes = b"", behind_answer: bytes = b"", *, service: Upstream | None = None
