@@ -97,7 +97,8 @@ def test_one_that_somebody_stopped_stays_stopped_and_says_how_to_start_it(tmp_pa
         assert (await ask(session.port, "/")).status == 200
         session.supervisor.ask_stop("docs")
         await auntil(lambda: session.supervisor.services["docs"].life.state == "stopped")
-        refused = await ask(session.port, "/")
+        assert (await ask(session.port, "/")).status == 503
+        refused = await ask(session.port, "/")  # the first has not started it, either
         assert (refused.status, facts(refused)["hint"]) == (503, "Start it: `devproxy start docs`.")
         assert starts(session) == 1
         session.supervisor.ask_start("docs")
