@@ -14,6 +14,7 @@ from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
+from devproxy.proxy.date import date_line
 from devproxy.proxy.head import RequestHead
 
 if TYPE_CHECKING:
@@ -59,6 +60,8 @@ class Mounted:
         exchange: AsgiExchange = scope["state"].pop("devproxy_exchange")
 
         async def watched(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", ()), (b"date", date_line()[6:-2])]
             await send(message)
             if message["type"] == "http.response.body" and not message.get("more_body", False):
                 exchange.answered()

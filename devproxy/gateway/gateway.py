@@ -18,9 +18,9 @@ from devproxy.gateway.protocol import GatewayProtocol
 from devproxy.hosts import AllowedHosts
 from devproxy.proxy.balance import Balanced, BalancedExchange
 from devproxy.proxy.exchange import Exchange, Failure
-from devproxy.proxy.failures import Outage, response
+from devproxy.proxy.failures import Outage, options, response
 from devproxy.proxy.head import RequestHead
-from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, own_hops, request_bytes
+from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, count_forward, own_hops, request_bytes
 from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.ruled import BalancedRuledExchange, RuledExchange
 from devproxy.proxy.upstream import Upstream
@@ -209,6 +209,9 @@ class Gateway:
         if b"via" in request.noted and own_hops(request, self.pseudonym) >= MAX_OWN_HOPS:
             client.refuse(request, self._loop(route.to))
             return
+        if b"max-forwards" in request.noted and not count_forward(request):
+            self._last_hop(client, request)
+            return
         hop, target, hold = client.hop, route.target(request.target), self._hold
         if route.rules is None:
             head = request_bytes(request, hop, target=target)
@@ -226,6 +229,14 @@ class Gateway:
 
     def _fail(self, request: RequestHead, upstream: Upstream, failure: Failure) -> bytes:
         return response(self._describe(upstream.name, failure), request)
+
+    def _last_hop(self, client: GatewayProtocol, request: RequestHead) -> None:
+        """Answer a request that may be forwarded no further (RFC 9110 §7.6.2)."""
+        if request.method == b"OPTIONS":
+            client.transport.write(options(request))
+            client.exchange_done(keep_alive=request.keep_alive and not request.has_body)
+        else:
+            client.refuse(request, Outage(405, "Nothing is reflected here", "TRACE shows who asks what they sent."))
 
     def _no_route(self, request: RequestHead) -> Outage:
         path = request.target.partition(b"?")[0].decode("latin-1")

@@ -200,6 +200,8 @@ class GatewayProtocol(asyncio.Protocol):
                 request, ours=ours, scheme=self.hop.scheme, allowed=self.gateway.allowed_hosts
             )
         if refusal is not None:
+            if refusal.status == 400:  # malformed as much as what no parser reads: what follows is not trusted
+                request.keep_alive = False
             self.refuse(request, Outage(refusal.status, refusal.title, hint=refusal.hint))
             return
         self.gateway.route(self, request, ours=ours)

@@ -7,10 +7,11 @@ service that is not ready is *held*.
 
 head.py      reading heads strictly (pure)          framing.py   where a body ends (pure)
 headers.py   what a field becomes on its way (pure) routes.py    which route a request takes (pure)
-hold.py      wait, forward or answer? (pure)        failures.py  an outage as a page or as JSON (pure)
+hold.py      wait, forward or answer? (pure)        failures.py  an outage as a page or as JSON
 url.py       a URL, taken apart (pure)              origin.py    two origins as one: redirects, cookies (pure)
 rules.py     what a route changes (pure)            ruled.py     an exchange on a route that changes something
 explain.py   why a request takes its route (pure)   tls.py       an upstream that speaks TLS
+date.py      the Date field
 balance.py   several upstreams as one               choice.py    which of them gets a request (pure)
 health.py    probes: which upstreams are well       websocket.py the handshake, and where frames end (pure)
 upstream.py  where a service is reached, its pool of connections and who waits for it

@@ -19,7 +19,7 @@ from devproxy.proxy.framing import ChunkedBody
 from devproxy.proxy.head import RequestHead, ResponseHead
 from devproxy.proxy.headers import response_bytes, trailer_bytes
 from devproxy.proxy.hold import Action, Kind, decide, kind_of
-from devproxy.proxy.relay import Relay
+from devproxy.proxy.relay import Relay, reset
 from devproxy.proxy.upstream import Hopeless, Upstream, UpstreamConnection
 from devproxy.proxy.websocket import refusal_of
 
@@ -31,6 +31,10 @@ DEATH_SECONDS = 2.0
 
 HANDSHAKE_SECONDS = 10.0
 """How long an upstream may take to answer an upgrade; then 504. Vite leaves an upgrade it does not know unanswered."""
+
+CONTINUE_SECONDS = 1.0
+"""How long an upstream may leave an expectation (RFC 9110 §10.1.1) unanswered; then we ask for the body ourselves:
+one that ignores it waits for the body, as the client does for a word."""
 
 _SAFE = (b"GET", b"HEAD", b"OPTIONS")
 
@@ -143,10 +147,14 @@ class Exchange:
             else:
                 self._wait(decision.seconds, self.wake)
         elif decision.action is Action.DROP:
-            self._finish()
-            self._client.exchange_broken(unseen=False)
+            self._drop()
         else:
             self.fail(decision.status, "")
+
+    def _drop(self) -> None:
+        """Close without an answer: an EventSource comes back then, and never after a status."""
+        self._finish()
+        self._client.exchange_broken(unseen=False)
 
     def _wait(self, seconds: float, then: Callable[[], None]) -> None:
         if not self._body_done:
@@ -184,6 +192,7 @@ class Exchange:
     def connected(self, connection: UpstreamConnection) -> None:
         """A dial succeeded."""
         if self._over:
+            connection.used = True  # it is no longer this request's
             self._upstream.put(connection)
         elif connection.closing:
             self.refused(ConnectionResetError("accepted and closed at once"))
@@ -214,6 +223,8 @@ class Exchange:
             connection.carry(self, self._head)
         if self.request.upgrade:
             self._timer = asyncio.get_running_loop().call_later(HANDSHAKE_SECONDS, self._handshake_timed_out)
+        elif not self._body_done and b"expect" in self.request.noted:
+            self._timer = asyncio.get_running_loop().call_later(CONTINUE_SECONDS, self._continue)
         if self._paused:
             self.resume_client()
 
@@ -221,6 +232,11 @@ class Exchange:
         self._timer = None
         self._drop_connection()
         self.fail(504, f"{self._upstream.name} did not answer the upgrade within {HANDSHAKE_SECONDS:.0f} s")
+
+    def _continue(self) -> None:
+        self._timer = None
+        if not self._body_done and not self.request.http10:
+            self._client.transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
 
     def body(self, data: bytes) -> None:
         """The next bytes of the request's body, its own framing removed."""
@@ -270,6 +286,8 @@ class Exchange:
     def interim(self, response: ResponseHead) -> None:
         """A 1xx: passed on, except to a client that could not know it (RFC 9110 §15.2)."""
         self._interim = True
+        if response.status == 100 and not self.request.upgrade:
+            self._end_wait()  # it meets the expectation itself
         if not self.request.http10:
             self._client.transport.write(response_bytes(response, keep_alive=True, http10=False, framing=b""))
 
@@ -324,20 +342,26 @@ class Exchange:
                 connection.used = True
                 self._upstream.put(connection)
                 connection.transport.resume_reading()
-            else:
+            elif self._body_done or not connection.transport.get_write_buffer_size():
                 connection.close()
+            else:
+                reset(connection.transport)  # an early answer ends the upload, also for who does not read it
         self._finish()
         self._client.exchange_done(keep_alive=self._keep_alive)
 
     def _may_pool(self, connection: UpstreamConnection) -> bool:
         """Whether the next request on the connection would get its own answer.
 
-        Not after a HEAD: a server that sends the body nevertheless may still be sending it. Not while the
-        upstream has yet to take the end of this request, either.
+        Not after a HEAD: a server that sends the body nevertheless may still be sending it. Not after the body of
+        a GET: one that does not expect it reads it as the next request (RFC 9110 §9.3.1). Not while the upstream
+        has yet to take the end of this request, either.
         """
-        if not self._body_done or self.request.method == b"HEAD" or connection.transport.is_closing():
+        method = self.request.method
+        if not self._body_done or method == b"HEAD" or connection.transport.is_closing():
             return False
-        return not self.request.has_body or connection.transport.get_write_buffer_size() == 0
+        if not self.request.has_body:
+            return True
+        return method not in _SAFE and connection.transport.get_write_buffer_size() == 0
 
     def switch(self, connection: UpstreamConnection, response: ResponseHead, rest: bytes) -> str:
         """The upstream's 101: relay from now on. Returns why not, if it is no answer to this request."""
@@ -386,7 +410,10 @@ class Exchange:
             self._lost_for_good()
 
     def _lost_for_good(self) -> None:
-        self.fail(502, f"{self._upstream.name} closed the connection before it answered")
+        if kind_of(self.request) is Kind.EVENTS:
+            self._drop()
+        else:
+            self.fail(502, f"{self._upstream.name} closed the connection before it answered")
 
     def forsaken(self) -> None:
         """The service fails while we wait for its answer."""

@@ -1,4 +1,4 @@
-"""An outage as a page for people and as JSON for programs. Pure.
+"""An outage as a page for people and as JSON for programs. Pure, but for the date.
 
 Both carry the same facts (RFC 9457 names them for JSON). Everything a service printed is untrusted: it
 is stripped of escapes and becomes text, never markup; the page loads nothing but our own script.
@@ -16,10 +16,14 @@ from http import HTTPStatus
 from importlib.resources import files
 from typing import Final
 
+from devproxy.proxy.date import date_line
 from devproxy.proxy.head import RequestHead
 from devproxy.proxy.hold import is_document
 
 RETRY_AFTER_SECONDS = 1
+
+ALLOWED: Final = "GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS"
+"""What a 405 of ours names (RFC 9110 §15.5.6): it is about CONNECT or TRACE, others are the upstream's affair."""
 
 _ESCAPES: Final = re.compile(r"\x1b\[[0-?]*[ -/]*[@-~]|\x1b.|[\x00-\x08\x0b-\x1f\x7f]")
 _FRAME: Final = re.compile(r'  File "|    at ')
@@ -66,14 +70,25 @@ def response(outage: Outage, request: RequestHead | None) -> bytes:
     if page:
         head.append(f"Content-Security-Policy: {_policy()}")
         head.append("Referrer-Policy: no-referrer")
+    if outage.status == HTTPStatus.METHOD_NOT_ALLOWED:
+        head.append(f"Allow: {ALLOWED}")
     if outage.status == HTTPStatus.SERVICE_UNAVAILABLE:
         head.append(f"Retry-After: {RETRY_AFTER_SECONDS}")
-    if request is None or request.has_body or not request.keep_alive:
-        head.append("Connection: close")
-    elif request.http10:
-        head.append("Connection: keep-alive")
-    raw = "\r\n".join((*head, "", "")).encode("latin-1", "replace")
+    raw = _head(head, request)
     return raw if request is not None and request.method == b"HEAD" else raw + body
+
+
+def options(request: RequestHead) -> bytes:
+    """The complete response to an OPTIONS that goes no further."""
+    return _head([f"HTTP/1.1 204 {_phrase(204)}", f"Allow: {ALLOWED}"], request)
+
+
+def _head(lines: list[str], request: RequestHead | None) -> bytes:
+    if request is None or request.has_body or not request.keep_alive:
+        lines.append("Connection: close")
+    elif request.http10:
+        lines.append("Connection: keep-alive")
+    return "\r\n".join((*lines, "")).encode("latin-1", "replace") + date_line() + b"\r\n"
 
 
 def _phrase(status: int) -> str:

@@ -25,10 +25,11 @@ class ChunkedBody:
     """Finds the end of one chunked body, whatever the pieces it arrives in.
 
     `feed` returns how many bytes of `data` belong to the body; fewer than all means that it is `done`
-    and the rest is somebody else's. Payload goes to `sink`, if one is given.
+    and the rest is somebody else's. Payload goes to `sink`, if one is given. `trailer_from`: where in the bytes
+    last taken the trailer section began, 0 if in earlier ones, -1 if it is still to come.
     """
 
-    __slots__ = ("_left", "_line", "_sink", "_step", "_trailer_bytes", "done", "trailers")
+    __slots__ = ("_left", "_line", "_sink", "_step", "_trailer_bytes", "done", "trailer_from", "trailers")
 
     def __init__(self, sink: Callable[[bytes], None] | None = None) -> None:
         self._sink = sink
@@ -37,6 +38,7 @@ class ChunkedBody:
         self._line = b""  # an incomplete line
         self._trailer_bytes = 0
         self.done = False
+        self.trailer_from = -1
         self.trailers: list[tuple[bytes, bytes]] = []
 
     def feed(self, data: bytes) -> int:
@@ -45,6 +47,8 @@ class ChunkedBody:
         Raises: BadChunk: it is malformed; nothing after that can be trusted.
         """
         position, end = 0, len(data)
+        if self.trailer_from > 0:
+            self.trailer_from = 0
         while position < end and not self.done:
             position = self._step(data, position)
         return position
@@ -59,7 +63,10 @@ class ChunkedBody:
         if match is None:
             raise BadChunk("a malformed chunk size")
         self._left = int(match[1], 16)  # hexadecimal digits only: the match above
-        self._step = self._payload if self._left else self._trailer
+        if self._left:
+            self._step = self._payload
+        else:
+            self._step, self.trailer_from = self._trailer, position
         return position
 
     def _whole(self, data: bytes, position: int) -> int:

@@ -16,6 +16,11 @@ MAX_HEAD = 64 * 1024
 
 MAX_FIELDS = 200
 
+MAX_RESPONSE_HEAD = 512 * 1024
+"""An upstream is the developer's own: hundreds of cookies and a long CSP are its business."""
+
+MAX_RESPONSE_FIELDS = 5000
+
 MAX_KNOWN_LINES: Final = 1024
 MAX_KNOWN_LINE: Final = 512
 """How many field lines are remembered, and how long they may be: half a megabyte at most, of each of two kinds."""
@@ -23,8 +28,12 @@ MAX_KNOWN_LINE: Final = 512
 TOKEN = rb"[!#$%&'*+\-.^_`|~0-9A-Za-z]+"  # RFC 9110 §5.6.2
 VALUE = rb"[^\x00-\x08\x0a-\x1f\x7f]*"  # RFC 9110 §5.5: no controls but HTAB; obs-text passes
 _FIELD = re.compile(rb"(%b):[ \t]*(%b)" % (TOKEN, VALUE))
-_REQUEST_LINE = re.compile(rb"(%b) ([\x21\x22\x24-\x7e\x80-\xff]+) HTTP/1\.([01])" % TOKEN)
-_STATUS_LINE = re.compile(rb"HTTP/1\.([01]) ([1-9][0-9][0-9])(?: (%b))?" % VALUE)
+_TARGET = rb"[\x21\x22\x24-\x7e\x80-\xff]+"  # no fragment, blank or control; no other byte is refused, or changed
+# Any minor version: RFC 9110 §2.5 has a higher one read as the highest that is known.
+_REQUEST_LINE = re.compile(rb"(%b) (%b) HTTP/1\.([0-9])" % (TOKEN, _TARGET))
+_STATUS_LINE = re.compile(rb"HTTP/1\.([0-9]) ([1-9][0-9][0-9])(?: (%b))?" % VALUE)
+_MAY_BECOME_A_REQUEST = re.compile(rb"\r?|%b(?: (?:%b(?: [\x21-\x7e]*\r?)?)?)?" % (TOKEN, _TARGET))
+_MAY_BECOME_A_RESPONSE = re.compile(rb"HTTP/1\.[0-9]%b\r?" % VALUE)
 _ABSOLUTE = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 _LENGTH = re.compile(rb"[0-9]{1,18}")
 _BARE_LF = re.compile(rb"(?<!\r)\n")
@@ -55,14 +64,14 @@ _OURS = frozenset(
     | {b"forwarded", b"via"}
 )
 _READ = frozenset(
-    {b"accept", b"cookie", b"expect", b"origin", b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site"}
-    | {b"sec-websocket-protocol", b"sec-websocket-key"}
+    {b"accept", b"cookie", b"expect", b"max-forwards", b"origin"}
+    | {b"sec-fetch-dest", b"sec-fetch-mode", b"sec-fetch-site", b"sec-websocket-protocol", b"sec-websocket-key"}
 )
 _NOTED = HOP_BY_HOP | _OURS | _READ
 NOT_FORWARDED = HOP_BY_HOP | _OURS
 """Fields of a request that end here; those of _OURS are written anew."""
 
-_RESPONSE_NOTED = HOP_BY_HOP | {b"content-length", b"content-type", b"sec-websocket-accept"}
+_RESPONSE_NOTED = HOP_BY_HOP | {b"content-length", b"content-type", b"date", b"sec-websocket-accept"}
 _ONCE = frozenset({b"host", b"content-length"})
 
 
@@ -124,18 +133,46 @@ class ResponseHead:
 def head_end(buffer: bytes | bytearray) -> int:
     """Where the first head in `buffer` ends (just after its empty line), or 0 if it is not complete.
 
-    Raises: BadHead: it can no longer become a valid one (too long, or a bare LF).
+    Raises: BadHead: it can no longer become a valid one: too long, or no HTTP (who speaks something else may
+    wait for our word, and would wait long for an answer to a head that never ends).
     """
     end = buffer.find(b"\r\n\r\n") + 4
-    if end < 4:
-        if len(buffer) > MAX_HEAD:
-            raise BadHead("the request head is longer than 64 KiB", 431)
-        if _BARE_LF.search(buffer):
-            raise BadHead("a line ends in a bare LF")
-        return 0
-    if end > MAX_HEAD:
+    if 4 <= end <= MAX_HEAD:
+        return end
+    if end > MAX_HEAD or len(buffer) > MAX_HEAD:
+        if b"\r\n" not in buffer[:MAX_HEAD]:
+            raise BadHead("the request line is longer than 64 KiB", 414)
         raise BadHead("the request head is longer than 64 KiB", 431)
-    return end
+    line, crlf, _ = buffer.partition(b"\r\n")
+    if crlf:
+        if _REQUEST_LINE.fullmatch(line) is None:
+            raise _why_not_a_request(bytes(line))
+    elif _MAY_BECOME_A_REQUEST.fullmatch(buffer) is None:
+        if buffer[:2] == b"\x16\x03":
+            raise BadHead("this is TLS, and this port speaks plain HTTP: use http://")
+        raise BadHead("the request line is not METHOD TARGET VERSION")
+    if _BARE_LF.search(buffer):
+        raise BadHead("a line ends in a bare LF")
+    return 0
+
+
+def check_incomplete_response(buffer: bytes) -> None:
+    """An upstream's head that has no end yet.
+
+    Raises: BadHead: it will never be one, so that nobody need wait for its end.
+    """
+    line, crlf, _ = buffer.partition(b"\r\n")
+    if crlf:
+        if _STATUS_LINE.fullmatch(line) is None:
+            raise _not_a_response(line)
+    elif not b"HTTP/1.".startswith(buffer[:7]) or (
+        len(buffer) > 7 and _MAY_BECOME_A_RESPONSE.fullmatch(buffer) is None
+    ):
+        raise _not_a_response(buffer)
+    if _BARE_LF.search(buffer):
+        raise BadHead("a line ends in a bare LF", 502)
+    if len(buffer) > MAX_RESPONSE_HEAD:
+        raise BadHead(f"its head is longer than {MAX_RESPONSE_HEAD // 1024} KiB", 502)
 
 
 def parse_request(head: bytes) -> RequestHead:
@@ -144,7 +181,7 @@ def parse_request(head: bytes) -> RequestHead:
     Raises: BadHead: with the status for the client and the reason.
     Source: RFC 9112 §3 (request line), §3.2 (Host, target forms), §5 (fields), §6 (framing).
     """
-    line, *lines = _lines(head, 400)
+    line, *lines = _lines(head, 400, MAX_FIELDS)
     match = _REQUEST_LINE.fullmatch(line)
     if match is None:
         raise _why_not_a_request(line)
@@ -182,13 +219,13 @@ def parse_response(head: bytes) -> ResponseHead:
     Raises: BadHead: it is not HTTP/1.x, or its framing is ambiguous.
     Source: RFC 9112 §4, §6.3.
     """
-    line, *lines = _lines(head, 502)
+    line, *lines = _lines(head, 502, MAX_RESPONSE_FIELDS)
     if line == b"HTTP/1.1 200 OK":  # most answers
         minor, status, reason = b"1", b"200", b"OK"
     else:
         match = _STATUS_LINE.fullmatch(line)
         if match is None:
-            raise BadHead(f"not an HTTP/1.1 response head: {_excerpt(head)}", 502)
+            raise _not_a_response(line)
         minor, status, reason = match.groups()
     http10 = minor == b"0"
     noted, lines = _read(lines, _RESPONSE_LINES)
@@ -258,12 +295,12 @@ _REQUEST_LINES: Final = FieldLines(_NOTED, NOT_FORWARDED)
 _RESPONSE_LINES: Final = FieldLines(_RESPONSE_NOTED, HOP_BY_HOP | {b"content-length"})
 
 
-def _lines(head: bytes, status: int) -> list[bytes]:
+def _lines(head: bytes, status: int, limit: int) -> list[bytes]:
     if head[-4:] != b"\r\n\r\n":
         raise BadHead("the head has no end", status)
     lines = head[:-4].split(b"\r\n")
-    if len(lines) > MAX_FIELDS + 1:
-        raise BadHead(f"more than {MAX_FIELDS} fields", 431)
+    if len(lines) > limit + 1:
+        raise BadHead(f"more than {limit} fields", 431)
     return lines
 
 
@@ -302,6 +339,8 @@ def _other_form(method: bytes, target: bytes, host: bytes) -> tuple[bytes, bytes
     if (absolute := _ABSOLUTE.fullmatch(target)) is None:
         raise BadHead("the request target is neither a path nor a URL")
     authority, rest = absolute.groups()  # RFC 9112 §3.2.2: its authority replaces Host
+    if not rest and method == b"OPTIONS":
+        return b"*", authority  # §3.2.4
     return (rest if rest[:1] == b"/" else b"/" + rest), authority
 
 
@@ -334,10 +373,14 @@ def _why_not_a_request(line: bytes) -> BadHead:
         return BadHead("the request line is not METHOD TARGET VERSION")
     if b"#" in parts[1]:
         return BadHead("a fragment (#) in the request target")
-    if not re.fullmatch(rb"HTTP/1\.[01]", parts[2]):
+    if not re.fullmatch(rb"HTTP/1\.[0-9]", parts[2]):
         status = 505 if re.fullmatch(rb"HTTP/[0-9](\.[0-9])?", parts[2]) else 400
         return BadHead(f"{_excerpt(parts[2])} is not HTTP/1.1", status)
     return BadHead("a malformed request target")
+
+
+def _not_a_response(line: bytes) -> BadHead:
+    return BadHead(f"{_excerpt(line)} is no HTTP/1.1 status line", 502)
 
 
 def _excerpt(value: bytes) -> str:

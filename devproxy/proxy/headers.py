@@ -1,12 +1,14 @@
-"""What a head becomes on its way: hop-by-hop fields end here, forwarding fields are set. Pure.
+"""What a head becomes on its way: hop-by-hop fields end here, forwarding fields are set. Pure, but for the date.
 
 Sources: RFC 9110 §7.6.1 (Connection), §7.6.3 (Via), §10.1.4 (TE); RFC 7239 (Forwarded). Names and values
 keep their bytes and their order; Host and Origin pass unchanged.
 """
 
+import re
 from dataclasses import dataclass
 
 from devproxy.config.model import FieldEdits
+from devproxy.proxy.date import date_line
 from devproxy.proxy.head import NOT_FORWARDED, RequestHead, ResponseHead, list_of
 
 MAX_OWN_HOPS = 5
@@ -20,6 +22,7 @@ FORWARDING = (
     b"forwarded",
 )
 _NAMES = (b"X-Forwarded-For", b"X-Forwarded-Host", b"X-Forwarded-Proto", b"X-Forwarded-Port", b"Forwarded", b"Via")
+_NUMBER = re.compile(rb"[0-9]{1,18}")
 _LINES = b"".join(name + b": %b\r\n" for name in _NAMES) + b"\r\n"
 
 
@@ -121,9 +124,25 @@ def own_hops(request: RequestHead, pseudonym: bytes) -> int:
     return sum(entry.strip(b" \t").partition(b" ")[2] == pseudonym for entry in via.split(b","))
 
 
+def count_forward(request: RequestHead) -> bool:
+    """Take one off Max-Forwards; False if there is none left, and the request goes no further.
+
+    Source: RFC 9110 §7.6.2, for OPTIONS and TRACE only. What is no number is passed on as it is.
+    """
+    left = request.noted[b"max-forwards"]
+    if request.method not in (b"OPTIONS", b"TRACE") or _NUMBER.fullmatch(left) is None:
+        return True
+    less = int(left) - 1  # ASCII digits only: the match above
+    kept = [line for line in request.lines if line.partition(b":")[0].lower() != b"max-forwards"]
+    request.lines = [*kept, b"Max-Forwards: %d" % less]
+    return less >= 0
+
+
 def response_bytes(response: ResponseHead, *, keep_alive: bool, http10: bool, framing: bytes) -> bytes:
     """The head to send to the client. `framing` is its Content-Length or Transfer-Encoding line, or nothing."""
     end = b"\r\n"
+    if b"date" not in response.noted and response.status >= 200:
+        framing = date_line() + framing
     if not keep_alive:
         end = b"Connection: close\r\n\r\n"
     elif http10:

@@ -52,8 +52,10 @@ class CompiledRoute:
 
     def target(self, target: bytes) -> bytes:
         """The target to send upstream: as it came, less the prefix if the route strips it, behind its URL's path."""
-        if not self.cut:
-            return self.base + target
+        if not self.cut and not self.base:
+            return target
+        if target == b"*":
+            return target
         rest = target[self.cut :]
         return self.base + (rest if rest[:1] == b"/" else b"/" + rest)
 
@@ -90,6 +92,8 @@ class RouteTable:
         for route in routes:
             if route.takes(request, path):
                 return route
+        if path == b"*":  # the server as a whole: whoever has the root speaks for it
+            return next((route for route in self._roots if route.takes(request, b"/")), None)
         return None
 
 

@@ -5,13 +5,15 @@ happens in the loop's thread, and each state change wakes every request that is 
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from devproxy.proxy.bulk import LONG, LongBody
 from devproxy.proxy.framing import BadChunk, ChunkedBody
-from devproxy.proxy.head import MAX_HEAD, BadHead, ResponseHead, parse_response
+from devproxy.proxy.head import BadHead, ResponseHead, check_incomplete_response, parse_response
+from devproxy.proxy.headers import trailer_bytes
 
 if TYPE_CHECKING:
     from devproxy.proxy.exchange import Exchange
@@ -271,8 +273,24 @@ class UpstreamConnection(asyncio.Protocol):
         """Send a request's head (and what came with it); its answer goes to `exchange`."""
         self._exchange = exchange
         self._state = _HEAD
-        self._buffer = b""
+        early, self._buffer = self._buffer, b""
         self.transport.write(head)
+        if early:
+            asyncio.get_running_loop().call_soon(self._answer_early, early)
+
+    def _unasked(self, data: bytes) -> None:
+        """Bytes for which there is no request. On a new connection they are the answer to the one that dials: a
+        server that says at once that it is full, or that it is no HTTP server. Elsewhere they are nobody's."""
+        if self.used or self._buffer:
+            self.transport.close()
+        else:
+            self._buffer = data
+            self.transport.pause_reading()
+
+    def _answer_early(self, data: bytes) -> None:
+        if self._exchange is not None:
+            self.transport.resume_reading()
+            self.data_received(data)
 
     def forsake(self) -> None:
         """No answer will come: end it, and tell its exchange."""
@@ -301,7 +319,7 @@ class UpstreamConnection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         exchange = self._exchange
         if exchange is None:
-            self.transport.close()
+            self._unasked(data)
             return
         state = self._state
         if state == _LENGTH:
@@ -318,6 +336,8 @@ class UpstreamConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.upstream.opened.discard(self)
+        if exc is not None and self._exchange is not None:
+            self._read_what_is_left()
         exchange, self._exchange = self._exchange, None
         if exchange is None:
             self.upstream.dropped(self)
@@ -326,6 +346,16 @@ class UpstreamConnection(asyncio.Protocol):
             exchange.response_done(reusable=False)
         else:
             exchange.upstream_lost(got_bytes=bool(self._buffer), error=exc)
+
+    def _read_what_is_left(self) -> None:
+        """An upstream that answers early and closes resets the upload; a write that meets the reset ends the
+        transport, and the answer may lie unread in the socket, which is closed only after this."""
+        fd = self.transport.get_extra_info("socket").fileno()
+        try:
+            while self._exchange is not None and (data := os.read(fd, 64 * 1024)):
+                self.data_received(data)
+        except OSError:  # no more, or the reset itself
+            pass
 
     def pause_writing(self) -> None:
         if self._exchange is not None:
@@ -341,12 +371,11 @@ class UpstreamConnection(asyncio.Protocol):
         self._buffer = b""
         while data:
             end = data.find(b"\r\n\r\n") + 4
-            if end < 4:
-                self._buffer = data
-                if len(data) > MAX_HEAD or not b"HTTP/1.".startswith(data[:7]):
-                    self._malformed(exchange, "not an HTTP/1.1 response head")
-                return
             try:
+                if end < 4:
+                    self._buffer = data
+                    check_incomplete_response(data)
+                    return
                 response = parse_response(data[:end])
             except BadHead as error:
                 self._malformed(exchange, error.reason)
@@ -384,7 +413,7 @@ class UpstreamConnection(asyncio.Protocol):
                 exchange.client_write(rest)
             if not self._left:
                 self._finish(exchange, surplus=False)
-            elif self._left >= LONG:
+            elif self._left >= LONG and not self.closing:
                 LongBody(self, self.transport, exchange.client_transport, self._left)
         else:
             self._state = _UNTIL_CLOSE
@@ -402,14 +431,25 @@ class UpstreamConnection(asyncio.Protocol):
             self._finish(exchange, surplus=surplus > 0)
 
     def _chunk(self, exchange: "Exchange", data: bytes) -> None:
+        chunks = self._chunks
+        begun = chunks.trailer_from >= 0
         try:
-            used = self._chunks.feed(data)
+            used = chunks.feed(data)
         except BadChunk as error:
             self._malformed(exchange, str(error))
             return
-        if used:
+        if chunks.trailer_from < 0:
+            if used:
+                exchange.client_write_chunks(data)
+            return
+        if chunks.done and not begun and not chunks.trailers:
             exchange.client_write_chunks(data if used == len(data) else data[:used])
-        if self._chunks.done:
+        else:  # trailers are looked at before they pass
+            if not begun:
+                exchange.client_write_chunks(data[: chunks.trailer_from])
+            if chunks.done:
+                exchange.client_write_chunks(trailer_bytes(chunks.trailers))
+        if chunks.done:
             self._finish(exchange, surplus=used < len(data))
 
     def _finish(self, exchange: "Exchange", *, surplus: bool) -> None:

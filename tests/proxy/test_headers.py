@@ -155,6 +155,6 @@ def test_trailers_that_frame_route_or_vouch_go_no_further() -> None:
     ("keep_alive", "http10", "connection"), [(True, False, b""), (True, True, b"Connection: keep-alive\r\n"), (False, False, b"Connection: close\r\n")]
 )  # fmt: skip
 def test_the_answers_connection_field_is_ours(keep_alive: bool, http10: bool, connection: bytes) -> None:
-    answer = parse_response(b"HTTP/1.0 404 Not There\r\nConnection: close, X-A\r\nX-A: 1\r\nx-b: 2\r\n\r\n")
+    answer = parse_response(b"HTTP/1.0 404 Not There\r\nConnection: close, X-A\r\nX-A: 1\r\nDate: 2\r\n\r\n")
     head = response_bytes(answer, keep_alive=keep_alive, http10=http10, framing=b"Content-Length: 3\r\n")
-    assert head == b"HTTP/1.1 404 Not There\r\nx-b: 2\r\nContent-Length: 3\r\n" + connection + b"\r\n"
+    assert head == b"HTTP/1.1 404 Not There\r\nDate: 2\r\nContent-Length: 3\r\n" + connection + b"\r\n"

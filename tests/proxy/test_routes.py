@@ -133,7 +133,12 @@ def test_vites_hmr_socket_goes_to_the_pages_server_whatever_its_path() -> None:
 def test_no_route_is_none() -> None:
     table = RouteTable((Route(to=("api",), prefix="/api"),))
     assert table.match(asked("/")) is None
-    assert TABLE.match(asked("*", method="OPTIONS")) is None
+    assert table.match(asked("*", method="OPTIONS")) is None
+
+
+def test_the_server_as_a_whole_is_whoever_has_the_root() -> None:
+    route = TABLE.match(asked("*", method="OPTIONS"))
+    assert route is not None and route.prefix == b"/" and route.target(b"*") == b"*"
 
 
 @pytest.mark.parametrize(

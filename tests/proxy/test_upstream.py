@@ -264,7 +264,7 @@ def test_any_number_of_interim_answers_passes() -> None:
 
 
 def test_an_answer_is_the_same_however_its_bytes_arrive() -> None:
-    answer = b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nX: 1\r\n\r\n"
+    answer = b"HTTP/1.1 103 Early\r\n\r\nHTTP/1.1 200 OK\r\nDate: x\r\nTransfer-Encoding: chunked\r\n\r\n3;x\r\nabc\r\n0\r\nX: 1\r\n\r\n"
 
     async def handler(conversation: Conversation) -> None:
         while True:
