@@ -11,8 +11,6 @@ import sys
 from email.utils import formatdate
 from typing import cast
 
-import uvloop
-
 EVENT_SECONDS = 0.2
 SMALL = b'{"id":42,"name":"a bench","tags":["a","b","c"],"ok":true,"note":"about one hundred bytes of json"}'
 EVENTS = (
@@ -72,4 +70,6 @@ async def serve(port: int) -> None:
 
 
 if __name__ == "__main__":
+    import uvloop
+
     uvloop.run(serve(int(sys.argv[1])))
