@@ -21,6 +21,16 @@ pytestmark = [pytest.mark.node, pytest.mark.timeout(300)]
 SAVES = 3
 
 
+HOLD = "[hold]\nrequest_seconds = 600\n"  # however long a start takes on a busy machine
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However long the next worker takes to come, it is not taken to be missing."""
+    monkeypatch.setattr("devproxy.processes.liveness.ABANDONED_SECONDS", 60.0)
+    monkeypatch.setattr("devproxy.processes.liveness.CLOSED_SECONDS", 60.0)
+
+
 async def all_ready(session: Session) -> None:
     await auntil(lambda: session.supervisor.is_ready, within=60)
 
@@ -37,8 +47,9 @@ async def storms(session: Session, folder: Path, rate: float) -> AsyncIterator[l
             storm.stop()
 
 
+@pytest.mark.usefixtures("patient")
 def test_no_get_fails_and_no_post_runs_twice_while_their_files_are_saved(tmp_path: Path) -> None:
-    write_project(tmp_path, [*RELOADERS.values()])
+    write_project(tmp_path, [*RELOADERS.values()], HOLD)
 
     async def save_again_and_again(storm: Storm) -> None:
         for number in range(SAVES):
@@ -57,7 +68,7 @@ def test_no_get_fails_and_no_post_runs_twice_while_their_files_are_saved(tmp_pat
 
 
 def test_a_syntax_error_is_a_502_with_its_traceback_for_everybody_and_goes_with_the_fix(tmp_path: Path) -> None:
-    write_project(tmp_path, [*RELOADERS.values()])
+    write_project(tmp_path, [*RELOADERS.values()], HOLD)
 
     async def breaks(storm: Storm) -> None:
         await auntil(lambda: storm.serves("0"))
@@ -80,8 +91,9 @@ def test_a_syntax_error_is_a_502_with_its_traceback_for_everybody_and_goes_with_
     play_session(tmp_path, scene, within=240)
 
 
+@pytest.mark.usefixtures("patient")
 def test_open_streams_and_sockets_do_not_keep_a_backend_from_reloading(tmp_path: Path) -> None:
-    write_project(tmp_path, [*RELOADERS.values()])
+    write_project(tmp_path, [*RELOADERS.values()], HOLD)
 
     async def open_one(port: int, asked: bytes, begins: bytes) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
