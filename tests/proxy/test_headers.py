@@ -37,6 +37,15 @@ def test_the_forwarding_fields_say_what_this_gateway_saw() -> None:
     }
 
 
+def test_the_forwarding_fields_are_each_requests_own_on_one_connection() -> None:
+    hop = Hop(peer=b"127.0.0.1", scheme=b"http", port=b"4400", pseudonym=b"devproxy-shop")
+    for host in ("localhost:4400", "shop.localhost:4400", "localhost:4400"):
+        assert lines(request_bytes(asked(host=host), hop))["X-Forwarded-Host"] == host
+    assert lines(request_bytes(asked("Via: 1.1 other\r\n"), hop))["Via"] == "1.1 other, 1.1 devproxy-shop"
+    assert lines(request_bytes(asked(line="GET / HTTP/1.0"), hop))["Via"] == "1.0 devproxy-shop"
+    assert lines(request_bytes(asked(), hop))["Via"] == "1.1 devproxy-shop"
+
+
 def test_what_a_client_claims_is_replaced() -> None:
     assert request_bytes(asked(CLAIMS), HOP) == request_bytes(asked(), HOP)
 
