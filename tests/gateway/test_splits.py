@@ -1,5 +1,6 @@
 """Whatever the pieces in which bytes arrive, on either side, it is the same conversation."""
 
+import asyncio
 from contextlib import suppress
 
 import h11
@@ -7,8 +8,10 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from devproxy.gateway.protocol import GatewayProtocol
+from devproxy.proxy.exchange import Exchange
 from devproxy.proxy.framing import BadChunk, ChunkedBody
 from devproxy.proxy.head import RequestHead, parse_request
+from devproxy.proxy.upstream import UpstreamConnection
 from tests.support import run
 from tests.support.upstream import OK
 from tests.support.wire import Instant, Wire, client_of, gateway_before, split_at
@@ -189,5 +192,25 @@ def test_a_client_that_leaves_has_released_its_upstream_when_the_loop_goes_on() 
                 assert wire.ended == "aborted"
                 connection.connection_lost(None)
                 assert not (upstream._idle or upstream._waiting or upstream.streams or upstream.unanswered)
+
+    run(main())
+
+
+class SpeaksFirst(Instant):
+    """Says what it has to say before it is asked."""
+
+    def dial(self, exchange: Exchange) -> None:
+        connection = UpstreamConnection(self)
+        connection.connection_made(Wire())
+        connection.data_received(b"HTTP/1.1 503 Full\r\nContent-Length: 2\r\n\r\nno")
+        exchange.connected(connection)
+
+
+def test_what_an_upstream_says_before_it_is_asked_is_its_answer() -> None:
+    async def main() -> None:
+        client, wire = client_of(gateway_before(SpeaksFirst()))
+        client.data_received(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
+        await asyncio.sleep(0)
+        assert wire.written.startswith(b"HTTP/1.1 503 Full\r\n") and wire.written.endswith(b"no")
 
     run(main())
