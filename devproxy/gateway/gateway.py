@@ -19,7 +19,7 @@ from devproxy.hosts import AllowedHosts
 from devproxy.proxy.balance import Balanced, BalancedExchange
 from devproxy.proxy.exchange import Exchange, Failure
 from devproxy.proxy.failures import Outage, options, response
-from devproxy.proxy.head import RequestHead
+from devproxy.proxy.head import RequestHead, request_lines
 from devproxy.proxy.headers import MAX_OWN_HOPS, Hop, count_forward, own_hops, request_bytes
 from devproxy.proxy.routes import RouteTable
 from devproxy.proxy.ruled import BalancedRuledExchange, RuledExchange
@@ -63,6 +63,7 @@ class Gateway:
         self.draining = False
         self._hurried = False
         self.requests = 0  # so far
+        self.known_lines = request_lines()
         self._control = control
         self._describe = describe
         self.adopt(routes, backends, hold, allowed_hosts, trusted_proxies)

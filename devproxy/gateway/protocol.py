@@ -59,6 +59,7 @@ class GatewayProtocol(asyncio.Protocol):
         self.hop = Hop(peer=b"", scheme=b"http", port=b"", pseudonym=gateway.pseudonym)
         self.transport: asyncio.Transport
         self.idle_since = 0.0
+        self._known = gateway.known_lines
         self._buffer = b""
         self._sink: Sink | None = None  # who answers now; None: idle
         self._left = 0  # bytes of the body still to come
@@ -145,7 +146,7 @@ class GatewayProtocol(asyncio.Protocol):
             self._head_since = self._head_since or self._now()
             return b""
         self._head_since = 0.0
-        request = parse_request(data[:end])
+        request = parse_request(data[:end], self._known)
         if request.chunked:
             self._chunks = ChunkedBody(self._body)
         else:

@@ -72,6 +72,7 @@ NOT_FORWARDED = HOP_BY_HOP | _OURS
 """Fields of a request that end here; those of _OURS are written anew."""
 
 _RESPONSE_NOTED = HOP_BY_HOP | {b"content-length", b"content-type", b"date", b"sec-websocket-accept"}
+_ENDING = HOP_BY_HOP | {b"content-length"}
 _ONCE = frozenset({b"host", b"content-length"})
 
 
@@ -175,9 +176,10 @@ def check_incomplete_response(buffer: bytes) -> None:
         raise BadHead(f"its head is longer than {MAX_RESPONSE_HEAD // 1024} KiB", 502)
 
 
-def parse_request(head: bytes) -> RequestHead:
+def parse_request(head: bytes, known: "FieldLines | None" = None) -> RequestHead:
     """Read one complete request head (`head_end` found its end).
 
+    Args: known: what earlier ones have said (`request_lines`), for who reads many.
     Raises: BadHead: with the status for the client and the reason.
     Source: RFC 9112 §3 (request line), §3.2 (Host, target forms), §5 (fields), §6 (framing).
     """
@@ -189,7 +191,7 @@ def parse_request(head: bytes) -> RequestHead:
     if method == b"CONNECT":  # with any target: its answer would be no message but the start of a tunnel
         raise BadHead("this is not a forward proxy: CONNECT is refused", 405)
     http10 = minor == b"0"
-    noted, lines = _read(lines, _REQUEST_LINES)
+    noted, lines = _read(lines, request_lines() if known is None else known)
     host = noted.get(b"host")
     if host is None:
         raise BadHead("there is no Host field")
@@ -213,9 +215,10 @@ def parse_request(head: bytes) -> RequestHead:
     return RequestHead(method, target, http10, host, noted, lines, length, chunked, has_body, keep_alive, upgrade)
 
 
-def parse_response(head: bytes) -> ResponseHead:
+def parse_response(head: bytes, known: "FieldLines | None" = None) -> ResponseHead:
     """Read one complete response head.
 
+    Args: known: what earlier ones have said (`response_lines`), for who reads many.
     Raises: BadHead: it is not HTTP/1.x, or its framing is ambiguous.
     Source: RFC 9112 §4, §6.3.
     """
@@ -228,7 +231,7 @@ def parse_response(head: bytes) -> ResponseHead:
             raise _not_a_response(line)
         minor, status, reason = match.groups()
     http10 = minor == b"0"
-    noted, lines = _read(lines, _RESPONSE_LINES)
+    noted, lines = _read(lines, response_lines() if known is None else known)
     length = _length(noted.get(b"content-length"))
     chunked = False
     if (coding := noted.get(b"transfer-encoding")) is not None:
@@ -291,8 +294,14 @@ class FieldLines(dict[bytes, tuple[bytes, bytes, bool] | None]):
         return found
 
 
-_REQUEST_LINES: Final = FieldLines(_NOTED, NOT_FORWARDED)
-_RESPONSE_LINES: Final = FieldLines(_RESPONSE_NOTED, HOP_BY_HOP | {b"content-length"})
+def request_lines() -> FieldLines:
+    """A memo for requests."""
+    return FieldLines(_NOTED, NOT_FORWARDED)
+
+
+def response_lines() -> FieldLines:
+    """A memo for answers."""
+    return FieldLines(_RESPONSE_NOTED, _ENDING)
 
 
 def _lines(head: bytes, status: int, limit: int) -> list[bytes]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Protocol, cast
 
 from devproxy.proxy.bulk import LONG, LongBody
 from devproxy.proxy.framing import BadChunk, ChunkedBody
-from devproxy.proxy.head import BadHead, ResponseHead, check_incomplete_response, parse_response
+from devproxy.proxy.head import BadHead, ResponseHead, check_incomplete_response, parse_response, response_lines
 from devproxy.proxy.headers import trailer_bytes
 
 if TYPE_CHECKING:
@@ -77,6 +77,7 @@ class Upstream:
         self._doubted = doubted
         self.state = state
         self.addresses = addresses
+        self.known_lines = response_lines()
         self.streams: set[Stream] = set()  # those that are open
         self.opened: set[UpstreamConnection] = set()  # idle, or with a request
         self._idle: list[UpstreamConnection] = []
@@ -241,6 +242,7 @@ class UpstreamConnection(asyncio.Protocol):
         self.now = asyncio.get_running_loop().time  # to ask for the loop costs a system call (Python 3.11)
         self.transport: asyncio.Transport
         self._exchange: Exchange | None = None
+        self._known = upstream.known_lines
         self._buffer = b""
         self._state = _HEAD
         self._left = 0
@@ -376,7 +378,7 @@ class UpstreamConnection(asyncio.Protocol):
                     self._buffer = data
                     check_incomplete_response(data)
                     return
-                response = parse_response(data[:end])
+                response = parse_response(data[:end], self._known)
             except BadHead as error:
                 self._malformed(exchange, error.reason)
                 return
