@@ -3,21 +3,26 @@
   if (window.__devproxy) return;
   window.__devproxy = true;
 
-  const SCROLL = "devproxy:scroll", RELOADS = "devproxy:reloads";
+  const SCROLL = "devproxy:scroll", RELOADS = "devproxy:reloads", PAUSE = 5000;
   let content = document.currentScript?.dataset.version;
   const outage = document.documentElement.dataset.devproxyOutage; // this page stands in for that service
-  let boot, source, timer, delay = 250;
+  let boot, source, timer, late, delay = 250;
 
   const read = (key) => { try { return JSON.parse(sessionStorage[key]); } catch { return null; } };
   const write = (key, value) => { try { sessionStorage[key] = JSON.stringify(value); } catch {} };
 
-  function reload() {
-    const now = Date.now(), recent = (read(RELOADS) || []).filter((time) => now - time < 5000);
-    if (recent.length >= 3 && outage === undefined) {
-      console.warn("[devproxy] 3 reloads in 5 seconds: stopped. Does loading this page change a file?");
+  // Three reloads may follow one another, the next ones wait, each for twice as long: a page whose loading changes
+  // a file must not reload for ever, and a busy machine that tells of one checkout in pieces must show the last one.
+  function reload(waited) {
+    const now = Date.now(), { times = [], pause = 0 } = read(RELOADS) || {};
+    const recent = times.filter((time) => now - time < Math.max(pause, PAUSE));
+    if (!waited && outage === undefined && recent.length >= (pause ? 1 : 3)) {
+      const next = Math.min(pause * 2 || PAUSE, 60000);
+      if (!late) console.warn(`[devproxy] reloads again and again: next in ${next / 1000} s. Does loading it change a file?`);
+      late ||= setTimeout(reload, next, next);
       return;
     }
-    write(RELOADS, [...recent, now]);
+    write(RELOADS, { times: [...recent, now], pause: waited || (recent.length ? pause : 0) });
     write(SCROLL, { url: location.href, x: scrollX, y: scrollY });
     close();
     location.reload();

@@ -82,7 +82,7 @@ def test_a_change_reloads_every_open_page_once(
         assert each.loads == 2
 
 
-def test_a_checkout_of_many_files_reloads_twice_at_most(
+def test_a_checkout_of_many_files_is_a_few_reloads(
     project: Path, devproxy: RunningDevproxy, context: BrowserContext
 ) -> None:
     visited = visit(context.new_page(), devproxy.url)
@@ -91,7 +91,7 @@ def test_a_checkout_of_many_files_reloads_twice_at_most(
     visited.wait(lambda: visited.loads > 1)
     (project / "site/assets/style.css").write_text("h1 { color: blue }")
     visited.becomes(f"{COLOUR} === '{BLUE}'")
-    assert visited.loads <= 3  # the first, and two reloads
+    assert visited.loads <= 6  # the first, and as many pieces as a slow machine makes of it
 
 
 def test_a_style_sheet_is_swapped_without_a_reload(
@@ -198,26 +198,37 @@ def test_a_change_made_while_devproxy_is_away_is_there_after_its_restart(
         assert visited.loads == 2
 
 
-def test_a_page_that_would_reload_for_ever_stops_and_says_so(
+def test_a_page_that_would_reload_for_ever_is_slowed_down_and_told_so(
     devproxy: RunningDevproxy, context: BrowserContext
 ) -> None:
     page = context.new_page()
     said: list[str] = []
+    asked: list[str] = []
     page.on("console", lambda message: said.append(message.text))
 
     def always_outdated(route: Route) -> None:
+        asked.append(route.request.url)
         reload = f"event: reload\ndata: {json.dumps({'kind': 'page'})}\n\n"
         route.fulfill(content_type="text/event-stream", body=reload)
 
     page.route("**/__devproxy/live", always_outdated)
     visited = LivePage(page, devproxy.url)
-    visited.wait(lambda: [text for text in said if "stopped" in text])
-    assert visited.loads <= 5
-    page.wait_for_load_state("load")
-    page.wait_for_timeout(100)  # until that has been told
-    before = visited.loads
-    page.wait_for_timeout(1000)  # the stream still says reload, several times
-    assert visited.loads == before
+    visited.wait(lambda: [text for text in said if "again and again: next in 5 s" in text])
+    until_now = len(asked)
+    visited.wait(lambda: len(asked) >= until_now + 4)  # told to reload four times more
+    assert visited.loads <= 6  # the first, three at once, and one or two that had waited
+    visited.wait(lambda: [text for text in said if "again and again: next in 10 s" in text])
+
+
+def test_what_came_after_three_quick_reloads_is_shown_as_well(
+    project: Path, devproxy: RunningDevproxy, context: BrowserContext
+) -> None:
+    visited = visit(context.new_page(), devproxy.url)
+    for number in range(4):
+        (project / "site/index.html").write_text(PAGE.replace("Hello", f"Number {number}"))
+        if number < 3:
+            visited.becomes(f"{HEADING} === 'Number {number}'")
+    visited.becomes(f"{HEADING} === 'Number 3'")
 
 
 def test_a_page_from_the_back_forward_cache_listens_again(
