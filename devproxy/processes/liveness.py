@@ -6,9 +6,10 @@ them. So it serves while a process of its tree listens where it did and, when on
 takes what arrives there.
 
 Idle, this costs a readlink(2) every LOOK_SECONDS: the processes that listen are watched by pidfd, so that a death is
-known at once; and the gateway says when a connection was refused, or ended though nobody asked. Only then is the whole
-tree looked at, until it is clear what follows: a reloader's restart is a short gap, no outage. It begins when a worker
-lets go of its socket: until its clients have left (event streams never do) it may live on.
+known at once; and the gateway says when a connection was refused, or ended though nobody asked. Only then, and
+every SURVEY_SECONDS, is the whole tree looked at, until it is clear what follows: a reloader's restart is a short gap,
+no outage. It begins when a worker lets go of its socket: until its clients have left (event streams never do) it may
+live on.
 """
 
 import asyncio
@@ -32,6 +33,10 @@ LOOK_SECONDS: Final = 2.0
 ACCEPT_SECONDS: Final = 0.01
 """So long may another worker take to accept. Not longer: what is sent into a queue that nobody empties may be run when
 its sender has been told that it failed."""
+
+SURVEY_SECONDS: Final = 10.0
+"""How often to look who listens now, at first more often: a reloader listens before its worker is there, and who was
+never seen is not missed."""
 
 DOUBT_SECONDS: Final = 0.05
 OUTAGE_SECONDS: Final = 0.25
@@ -108,7 +113,7 @@ class Liveness:
         self._doubt_line = 0  # the log's last one when it began
         self._held: list[Holding] = []
         self._tree: frozenset[int] = frozenset()
-        self._is_new = False  # workers may still come
+        self._unchanged = 0  # so many looks in a row have found the same: workers may still come
         self._knocked = False
         self._remember(*self._survey())
 
@@ -156,13 +161,15 @@ class Liveness:
         return self._held
 
     async def _until_doubt(self) -> None:
+        loop = asyncio.get_running_loop()
+        survey = loop.time() + min(OUTAGE_SECONDS * 2 ** min(self._unchanged, 10), SURVEY_SECONDS)
         with self._told_of_deaths():
             while True:
                 with suppress(TimeoutError):
-                    async with asyncio.timeout(LOOK_SECONDS):
+                    async with asyncio.timeout_at(min(survey, loop.time() + LOOK_SECONDS)):
                         await self._doubt.wait()
                 self._doubt.clear()
-                if self._is_new or not self._held or not all(map(is_held, self._held)):
+                if loop.time() >= survey or not self._held or not all(map(is_held, self._held)):
                     return
 
     @contextmanager
@@ -196,7 +203,7 @@ class Liveness:
         return tree, holdings(tree | {holding.pid for holding in self._held}, self._ports)
 
     def _remember(self, tree: frozenset[int], found: list[Holding]) -> None:
-        self._is_new = (tree, found) != (self._tree, self._held)
+        self._unchanged = self._unchanged + 1 if (tree, found) == (self._tree, self._held) else 0
         self._tree, self._held, self._knocked = tree, found, False
 
     async def _accepts(self, found: list[Holding], *, died: bool) -> bool:

@@ -1,6 +1,8 @@
 """Programs that reload themselves, for real ones' reloaders, and who asks them."""
 
 import asyncio
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from tests.processes.stage import Stage
@@ -70,6 +72,20 @@ def save(path: Path, text: str) -> None:
     """By a rename, so that no reloader sees half of it."""
     (path.parent / ".saving").write_text(text)
     (path.parent / ".saving").replace(path)
+
+
+async def save_until(has_come: Callable[[], bool], path: Path, text: str) -> None:
+    """Save, and again if nothing comes of it: a reloader may serve before it looks, and what was saved by then it takes
+    for what has always been there."""
+    for _ in range(5):
+        if path.suffix == ".js":
+            path.write_text(text)  # a rename would be lost on Node 20
+        else:
+            save(path, text)
+        with suppress(AssertionError):
+            await auntil(has_come, within=10)
+            return
+    raise AssertionError(f"nothing came of saving {path.name}")
 
 
 def outages(stage: Stage) -> int:

@@ -4,10 +4,12 @@ Reloaders that outlive their worker (uvicorn --reload, node --watch, Django's ru
 workers of which one dies.
 """
 
+import asyncio
 import os
 import signal
 import socket
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import pytest
 from devproxy.config.model import Ready, Service, Stop
 from devproxy.logs.tracebacks import Grouper, is_traceback
 from devproxy.ports.holdings import holdings, is_held
+from devproxy.processes import liveness
 from devproxy.processes.liveness import (
     ABANDONED_SECONDS,
     CLOSED_SECONDS,
@@ -24,7 +27,7 @@ from devproxy.processes.liveness import (
     patience,
     reason,
 )
-from tests.processes.reloaders import APP, MANAGE, SERVER_JS, URLS, answers, outages, save, watches
+from tests.processes.reloaders import APP, MANAGE, SERVER_JS, URLS, answers, outages, save, save_until, watches
 from tests.processes.stage import LISTEN, Stage, play, python, spec
 from tests.support import auntil, free_port
 
@@ -73,7 +76,7 @@ def test_uvicorns_reloader_that_holds_the_socket_while_its_worker_is_dead(tmp_pa
     async def scene(stage: Stage) -> None:
         await stage.state("ready", within=20)
         await auntil(lambda: answers(port, "one"))
-        save(app, "def broken(:\n")
+        await save_until(lambda: stage.it.life.state != "ready", app, "def broken(:\n")
         it = await stage.state("failing", within=20)
         assert it.life.reason == f"nothing takes the connections to port {port}; its worker has ended"
         with socket.create_connection(("127.0.0.1", port), timeout=20):
@@ -97,7 +100,7 @@ def test_node_watch_whose_script_is_broken(tmp_path: Path) -> None:
 
     async def scene(stage: Stage) -> None:
         await stage.state("ready", within=20)
-        script.write_text("const broken = (\n")  # a rename would be lost on Node 20
+        await save_until(lambda: stage.it.life.state != "ready", script, "const broken = (\n")
         it = await stage.state("failing", within=20)
         assert it.life.reason == f"nothing of it listens on port {port}; its worker has ended"
         script.write_text(SERVER_JS.replace("VERSION", "two"))
@@ -205,6 +208,48 @@ def test_a_worker_that_waits_for_its_clients_to_leave_is_restarting_from_the_mom
         assert stage.states[-3:] == [("it", "ready"), ("it", "restarting"), ("it", "ready")]
 
     play(scene, spec(tmp_path, python(DRAINS), port=free_port(), stop=QUICK))
+
+
+# Listens by itself, takes nothing, and starts a worker that does whenever it is told to.
+LATE = """
+import os, signal, socket, time
+one = socket.socket()
+one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+one.bind(("127.0.0.1", int(os.environ["PORT"])))
+one.listen()
+def start(*_):
+    if not (worker := os.fork()):
+        while True: one.accept()[0].close()
+    os.write(1, b"worker %d\\n" % worker)
+    os.waitpid(worker, 0)
+signal.signal(signal.SIGUSR1, start)
+os.write(1, b"here\\n")
+while True: time.sleep(600)
+"""
+
+
+def test_a_worker_that_came_long_after_its_reloader_listened_is_missed_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, seconds in (("LOOK_SECONDS", 0.05), ("SURVEY_SECONDS", 0.1), ("OUTAGE_SECONDS", 0.05)):
+        monkeypatch.setattr(liveness, name, seconds)
+
+    async def scene(stage: Stage) -> None:
+        it = await stage.state("ready")
+        assert it.child is not None
+        await stage.line("here")
+        await asyncio.sleep(0.5)  # some looks, which see nobody but the reloader
+        for tries in range(1, 8):
+            os.kill(it.child.pid, signal.SIGUSR1)
+            await auntil(lambda tries=tries: sum("worker" in line for line in stage.lines()) == tries)
+            await asyncio.sleep(0.1 * 2**tries)  # it is seen meanwhile, in one of these
+            os.kill(int((await stage.line("worker")).split()[1]), signal.SIGKILL)
+            with suppress(AssertionError):
+                await stage.state("failing", within=3)
+                break
+        assert it.life.reason.endswith("its worker has ended")
+
+    play(scene, spec(tmp_path, python(LATE), port=free_port(), stop=QUICK), within=90)
 
 
 # -- without a reloader

@@ -9,7 +9,7 @@ from devproxy.config.model import Logs, Stop
 from devproxy.logs.log import Log
 from devproxy.logs.records import Record
 from devproxy.processes.stillborn import LINES_AFTER, REST_SECONDS, WORKING, Look, is_at_rest, says_an_error_ended_it
-from tests.processes.reloaders import APP, MANAGE, SERVER_JS, URLS, answers, outages, save, watches
+from tests.processes.reloaders import APP, MANAGE, SERVER_JS, URLS, answers, outages, save_until, watches
 from tests.processes.stage import LISTEN, Stage, play, python, spec
 from tests.support import free_port
 
@@ -40,11 +40,7 @@ def broken_from_the_beginning(port: int, words: tuple[str, ...], file: Path, fix
         assert stage.supervisor.has_given_up("it")
         if "runserver" in words:
             await watches(stage, starts=1)
-        if file.suffix == ".js":
-            file.write_text(fixed)  # a rename would be lost on Node 20
-        else:
-            save(file, fixed)
-        await stage.state("ready", within=30)
+        await save_until(lambda: it.life.state == "ready", file, fixed)
         assert await answers(port, "VERSION")
         assert (outages(stage), it.restarts, it.life.reason) == (1, 0, "")
 
