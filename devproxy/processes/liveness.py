@@ -168,8 +168,9 @@ class Liveness:
                 with suppress(TimeoutError):
                     async with asyncio.timeout_at(min(survey, loop.time() + LOOK_SECONDS)):
                         await self._doubt.wait()
+                is_doubtful = not self._unchanged and self._doubt.is_set()
                 self._doubt.clear()
-                if loop.time() >= survey or not self._held or not all(map(is_held, self._held)):
+                if is_doubtful or loop.time() >= survey or not self._held or not all(map(is_held, self._held)):
                     return
 
     @contextmanager

@@ -175,7 +175,6 @@ import os, signal, socket, sys
 one = socket.socket()
 one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
 one.bind(("127.0.0.1", int(os.environ["PORT"])))
-one.listen()
 def work():
     if (worker := os.fork()):
         return worker
@@ -187,6 +186,7 @@ def work():
         except OSError: pass
     while True: signal.pause()
 worker = work()
+one.listen()  # both have it, from the first moment on
 while True:
     os.waitpid(worker, 0)
     worker = work()
