@@ -78,7 +78,7 @@ def test_a_saved_file_restarts_who_watches_it_and_no_request_fails(tmp_path: Pat
 
     def restarted() -> bool:
         assert httpx.get(f"{session.url}/page", timeout=20).text == "api /page"
-        return session.services()["api"]["restarts"] == 1
+        return session.services()["api"]["restarts"] >= 1  # a slow machine makes two saves of one
 
     until(restarted)
     api = until(lambda: (one := session.services()["api"])["state"] == "ready" and one)
